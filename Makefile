@@ -1,0 +1,46 @@
+# The two commands of the README: `make demo` and `make test`. Both set up what they need, once.
+PYTHON ?= python3
+VENV := .venv
+FULL := .venv-full
+BIN := $(VENV)/bin
+PIP_FLAGS := --quiet --disable-pip-version-check
+
+.PHONY: demo test lint types tests full clean
+
+demo: $(VENV)/.light
+	$(BIN)/python run.py demo
+
+test: lint types tests full
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+tests: $(VENV)/.dev
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# Everything that requirements.txt names, in an environment of its own: it installs, fits together, and trains.
+full: $(FULL)/.installed
+	$(FULL)/bin/pip check
+	$(FULL)/bin/python -m pytest -q tests/test_full_environment.py
+
+$(VENV)/.light: requirements-light.txt requirements-core.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install $(PIP_FLAGS) -r requirements-light.txt
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.light requirements-dev.txt
+	$(BIN)/pip install $(PIP_FLAGS) -r requirements-dev.txt
+	touch $@
+
+$(FULL)/.installed: requirements.txt requirements-core.txt requirements-dev.txt shims/chumpy/pyproject.toml
+	test -x $(FULL)/bin/python || $(PYTHON) -m venv $(FULL)
+	$(FULL)/bin/pip install $(PIP_FLAGS) -r requirements.txt
+	$(FULL)/bin/pip install $(PIP_FLAGS) -r requirements-dev.txt
+	touch $@
+
+clean:
+	rm -rf $(VENV) $(FULL)

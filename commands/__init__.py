@@ -1,0 +1,29 @@
+"""The commands of run.py, one file each; nothing here may import anything heavy."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Command:
+    """A word after `python run.py`.
+
+    Attributes:
+        module: imported when the command is used; its `run(arguments)` returns the exit code.
+        summary: a line for `python run.py --help`.
+    """
+
+    module: str
+    summary: str
+
+
+COMMANDS = {
+    "fit": Command("commands.train", "train a model on cached keypoints"),
+    "validate": Command("commands.train", "evaluate a checkpoint on the validation part"),
+    "test": Command("commands.train", "evaluate a checkpoint on the test part"),
+    "predict": Command("commands.train", "score clips that have no score"),
+    "demo": Command("commands.demo", "train, test and draw on synthetic poses, two minutes at most"),
+    "pool": Command("commands.pool", "one table from the test predictions of several runs (folds, sports)"),
+    "check": Command("commands.check", "check a keypoint cache, clip by clip"),
+    "export": Command("commands.export", "export the encoder of a checkpoint to ONNX"),
+    "skeleton": Command("commands.skeleton", "draw the 15 joints and 14 bones"),
+}

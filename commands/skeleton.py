@@ -1,0 +1,35 @@
+"""`python run.py skeleton`: a picture of the 15 joints and 14 bones."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command.
+
+    Args:
+        arguments: the words after `run.py`, the first being the command's name.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        InputError: the picture cannot be written there, or its suffix is unknown.
+    """
+    parser = argparse.ArgumentParser(
+        prog="run.py skeleton", description="Draw the 15 joints, numbered and named, and the 14 bones."
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("docs/skeleton.png"),
+        help="picture to write: .png, .svg, .pdf (%(default)s)",
+    )
+    output = parser.parse_args(arguments[1:]).output
+
+    from drawing.skeleton import save_figure, skeleton_figure
+
+    save_figure(skeleton_figure(), output)
+    print(output)
+    return 0

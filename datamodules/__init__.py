@@ -1,0 +1,1 @@
+"""Datasets, the keypoint cache, the skeleton and the pairs that train on them."""

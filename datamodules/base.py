@@ -1,0 +1,224 @@
+"""What every dataset shares: from labels and a keypoint cache to batches of pairs and of clips."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+import torch
+from lightning import LightningDataModule
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+
+from datamodules.cache import list_clips, read_cache
+from datamodules.clips import ClipLabel, Tracks, build_tracks, codes, phase_times
+from datamodules.loaders import ClipLoader
+from datamodules.normalisation import Normalisation
+from datamodules.pairs import PairLoader, PairRule, PairSampler
+from datamodules.splits import hold_out
+from errors import InputError
+
+Loaders = list[ClipLoader]
+
+
+class PoseDataModule(LightningDataModule):
+    """Base of all datasets: a subclass says where its keypoint cache is and what its labels are.
+
+    Training gives `PairBatch`es; validation, test and prediction give two loaders of `ClipBatch`es: the exemplars
+    (always from the training part) and the clips to score. `val` is split off the training part, by group where groups
+    exist; at test time the whole training part serves as exemplars.
+
+    Args:
+        cache: folder of the keypoint cache (docs/keypoint-cache.md).
+        frames_per_clip: relative times T at which a clip is sampled to be scored.
+        batch_size: pairs a process and training batch.
+        pairs: which pairs train.
+        normalisation: eq. (1) and (2) and what counts as a missing joint.
+        val_share: share of the training part held out for validation, in (0, 1).
+        split_seed: seed of that split; not the seed of training, so that runs with several seeds share it.
+        seed: seed of the stream of pairs; the command line sets it to `seed_everything`.
+
+    Raises:
+        InputError: labels and cache do not fit together, or nothing can be learnt from them.
+    """
+
+    headline: ClassVar[Literal["fisher", "pooled"]] = "fisher"
+    """The number that stands for a result: the Fisher mean of rho over actions, or the rho of all clips together."""
+    synthetic: ClassVar[bool] = False
+    """Whether the poses are made up; then every table and picture says so."""
+    how_to_get: ClassVar[str] = ""
+    """For error messages: where the data is to be had, where to put it, which command comes next."""
+
+    def __init__(
+        self,
+        cache: str,
+        frames_per_clip: int = 20,
+        batch_size: int = 64,
+        pairs: PairRule = PairRule(),  # noqa: B008  (frozen)
+        normalisation: Normalisation = Normalisation(),  # noqa: B008  (frozen)
+        val_share: float = 0.2,
+        split_seed: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if frames_per_clip < 1 or batch_size < 1:
+            raise InputError(
+                f"frames_per_clip and batch_size must be at least 1, got {frames_per_clip} and {batch_size}"
+            )
+        self.cache = Path(cache)
+        self.frames_per_clip = frames_per_clip
+        self.batch_size = batch_size
+        self.pairs = pairs
+        self.normalisation = normalisation
+        self.val_share = val_share
+        self.split_seed = split_seed
+        self.seed = seed
+
+    # What a dataset says ------------------------------------------------------------------------------------------
+
+    def labels(self) -> Sequence[ClipLabel]:
+        """Every labelled clip of the dataset, and those to predict."""
+        raise NotImplementedError
+
+    def known_extra(self, clip_id: str) -> bool:
+        """Whether the cache may hold this clip though no label names it."""
+        return False
+
+    # What Lightning and the model ask for -------------------------------------------------------------------------
+
+    def setup(self, stage: str) -> None:
+        """Read labels and poses; `stage` is Lightning's."""
+        labels = self._checked_labels()
+        train = [label for label in labels if label.part == "train"]
+        held = hold_out(train, self.val_share, self.split_seed)
+        parts: dict[str, Sequence[ClipLabel]] = {
+            "train": [label for label in train if label.clip_id not in held],
+            "val": [label for label in train if label.clip_id in held],
+        }
+        if stage in ("test", "predict"):
+            parts["query"] = [label for label in labels if label.part == stage]
+            if not parts["query"] and stage == "predict":
+                rank_zero_info("No clip is without a score: predicting the test part.")
+                parts["query"] = [label for label in labels if label.part == "test"]
+            if not parts["query"]:
+                raise InputError(f"{self.cache}: the labels name no clip of the {stage} part")
+        self.clips = [label for part in parts.values() for label in part]
+        self.part = np.repeat(list(parts), [len(part) for part in parts.values()])
+        self._check_learnable(parts)
+        self.tracks = build_tracks(read_cache(self.cache, [label.clip_id for label in self.clips]), self.normalisation)
+        self._build_table()
+
+    def train_dataloader(self) -> PairLoader:
+        """Batches of pairs of the training part without `val`."""
+        count = int((self.part == "train").sum())  # the training clips come first
+        sampler = PairSampler(
+            self.action[:count], np.array([label.score for label in self.clips[:count]]), self.pairs, self.seed
+        )
+        return PairLoader(self._first_tracks(count), sampler, self.batch_size, *self._process())
+
+    def val_dataloader(self) -> Loaders:
+        """Exemplars (train without val), then val."""
+        return [self._loader("train"), self._loader("val")]
+
+    def test_dataloader(self) -> Loaders:
+        """Exemplars (train with val), then test."""
+        return [self._loader("train", "val"), self._loader("query")]
+
+    def predict_dataloader(self) -> Loaders:
+        """Exemplars (train with val), then the clips to predict."""
+        return self.test_dataloader()
+
+    # How ----------------------------------------------------------------------------------------------------------
+
+    def _checked_labels(self) -> list[ClipLabel]:
+        if not self.cache.is_dir():
+            raise InputError(f"{self.cache}: no keypoint cache there. {self.how_to_get}".strip())
+        labels = list(self.labels())
+        ids = [label.clip_id for label in labels]
+        if len(set(ids)) < len(ids):
+            double = next(name for name in ids if ids.count(name) > 1)
+            raise InputError(f"clip {double!r} is labelled twice; every clip has one label")
+        for label in labels:
+            if label.part != "predict" and not np.isfinite(label.score):
+                raise InputError(
+                    f"clip {label.clip_id!r} of the {label.part} part has the score {label.score}; give it a finite "
+                    "score or leave it to be predicted"
+                )
+        cached = set(list_clips(self.cache))
+        if missing := [name for name in ids if name not in cached]:
+            raise InputError(
+                f"{self.cache}: no keypoints of {_some(missing)} that the labels name; extract them (see "
+                f"docs/keypoint-cache.md) or take them out of the labels. {self.how_to_get}".strip()
+            )
+        if extra := sorted(name for name in cached.difference(ids) if not self.known_extra(name)):
+            raise InputError(
+                f"{self.cache}: holds {_some(extra)} that no label names; label them (without a score, to predict "
+                "them) or take them out of the cache"
+            )
+        return labels
+
+    def _check_learnable(self, parts: dict[str, Sequence[ClipLabel]]) -> None:
+        scores = {label.score for label in parts["train"]}
+        if len(scores) < 2:
+            raise InputError(
+                f"all {len(parts['train'])} training clips have the score {scores.pop() if scores else 'none'}; "
+                "nothing can be ranked: give clips of different quality"
+            )
+        known = {label.action for label in parts["train"]}
+        for name in ("val", "query"):
+            strangers = [label for label in parts.get(name, []) if label.action not in known]
+            if strangers:
+                rank_zero_warn(
+                    f"{len(strangers)} of the {len(parts[name])} clips to score have an action without a training clip "
+                    f"({_some(sorted({label.action for label in strangers}))}): they are compared with all training "
+                    "clips."
+                )
+
+    def _build_table(self) -> None:
+        clips, tracks = self.clips, self.tracks
+        self.action, self.action_names = codes([label.action for label in clips])
+        group, _ = codes([label.group for label in clips])
+        self.covariate_names = sorted({name for label in clips for name in label.covariates})
+        covariates = [codes([label.covariates.get(name) for label in clips])[0] for name in self.covariate_names]
+        bounds = [
+            phase_times(clips[clip], tracks.frame[begin:end])
+            for clip, begin, end in zip(tracks.clip, tracks.start, tracks.start[1:], strict=False)
+        ]
+        phases = np.full((len(bounds), max(len(row) for row in bounds)), np.nan)
+        for i, row in enumerate(bounds):
+            phases[i, : len(row)] = row
+        columns = {
+            "clip": np.arange(len(clips)),
+            "action": self.action,
+            "score": np.array([label.score for label in clips], dtype=np.float64),
+            "difficulty": np.array([label.difficulty for label in clips], dtype=np.float64),
+            "group": group,
+            "covariates": np.stack(covariates, axis=1) if covariates else np.empty((len(clips), 0), dtype=np.int64),
+        }
+        self.table = {name: torch.from_numpy(column[tracks.clip]) for name, column in columns.items()}
+        self.table["phases"] = torch.from_numpy(phases)
+
+    def _loader(self, *parts: str) -> ClipLoader:
+        chosen = np.flatnonzero(np.isin(self.part, parts)[self.tracks.clip])
+        return ClipLoader(self.tracks, self.table, chosen, self.frames_per_clip, *self._process())
+
+    def _first_tracks(self, clips: int) -> Tracks:
+        """The tracks of the first clips, whose poses come first as well."""
+        count = int((self.tracks.clip < clips).sum())
+        end = self.tracks.start[count]
+        rows = self.tracks.rows[:end]
+        return Tracks(
+            self.tracks.poses[: rows.max() + 1],
+            rows,
+            self.tracks.start[: count + 1],
+            self.tracks.clip[:count],
+            self.tracks.frame[:end],
+        )
+
+    def _process(self) -> tuple[int, int]:
+        return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first names and how many there are, for a message."""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(repr(name) for name in names[:3]) + more

@@ -1,0 +1,293 @@
+"""The keypoint cache: one Parquet file a clip, written atomically and read whole (format: docs/keypoint-cache.md)."""
+
+import secrets
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unicodedata import category
+
+import numpy as np
+import numpy.typing as npt
+
+from datamodules.cache_file import ClipRows, Provenance, decode, encode, some
+from datamodules.cache_rules import faults, track_starts
+from datamodules.skeleton import JOINTS
+from errors import InputError
+
+__all__ = [
+    "PoseTable",
+    "Provenance",
+    "check_clip_id",
+    "clip_path",
+    "list_clips",
+    "read_cache",
+    "read_clip",
+    "read_file",
+    "write_clip",
+]
+
+SUFFIX = ".parquet"
+MAX_ID_BYTES = 200  # file names end at 255 bytes, and the temporary name is longer than the id
+
+
+@dataclass
+class PoseTable:
+    """The poses of N clips in F rows and K tracks; a track is one person of one clip.
+
+    Shapes:
+        xy: [F, 15, 2] float32 pixels, NaN where a joint or the whole person is missing.
+        confidence: [F, 15] float32 in [0, 1], NaN where unknown.
+        frame: [F] int32, strictly increasing within a track; the tracks of a clip have the same frames.
+        time: [F] float64 seconds, NaN where unknown.
+        clip_ids, provenance: one entry a clip, in the order asked for.
+        track_clip: [K] int64, index into `clip_ids`, never decreasing.
+        track_person: [K] int64, number of the person, increasing within a clip.
+        track_start: [K + 1] int64, track k has the rows track_start[k] to track_start[k + 1] - 1.
+    """
+
+    xy: npt.NDArray[np.float32]
+    confidence: npt.NDArray[np.float32]
+    frame: npt.NDArray[np.int32]
+    time: npt.NDArray[np.float64]
+    clip_ids: list[str]
+    track_clip: npt.NDArray[np.int64]
+    track_person: npt.NDArray[np.int64]
+    track_start: npt.NDArray[np.int64]
+    provenance: list[Provenance]
+
+
+def check_clip_id(clip_id: str) -> None:
+    """Refuse an id that cannot be a file name inside the cache: Unicode and spaces are fine, paths are not.
+
+    Raises:
+        InputError: empty, over 200 bytes, leading dot, separator, control or line-breaking character.
+    """
+    if not clip_id:
+        raise InputError("a clip id is empty; give every clip a name")
+    if clip_id.startswith("."):
+        raise InputError(f"clip id {clip_id!r} begins with a dot; rename the clip")
+    # Cc control, Cs half a surrogate pair, Zl and Zp line and paragraph separators
+    if bad := [letter for letter in clip_id if letter in "/\\" or category(letter) in ("Cc", "Cs", "Zl", "Zp")]:
+        raise InputError(f"clip id {clip_id!r} holds {bad[0]!r}, which no file name may hold; rename the clip")
+    if len(clip_id.encode()) > MAX_ID_BYTES:
+        raise InputError(f"clip id {clip_id[:20]!r}... has over {MAX_ID_BYTES} bytes; give the clip a shorter name")
+
+
+def clip_path(root: str | Path, clip_id: str) -> Path:
+    """Path of a clip's file, always directly inside `root`.
+
+    Raises:
+        InputError: see `check_clip_id`.
+    """
+    check_clip_id(clip_id)
+    return Path(root) / f"{clip_id}{SUFFIX}"
+
+
+def write_clip(
+    root: str | Path,
+    clip_id: str,
+    *,
+    xy: npt.ArrayLike,
+    confidence: npt.ArrayLike | None,
+    frame: npt.ArrayLike,
+    person: npt.ArrayLike = 0,
+    time: npt.ArrayLike | None = None,
+    provenance: Provenance,
+) -> Path:
+    """Write one clip, whole or not at all; several processes may write to one cache, even the same clip, at once.
+
+    Args:
+        root: folder of the cache, made if it is not there.
+        clip_id: name of the clip; an older clip of that name is replaced.
+        xy: [R, 15, 2] pixels in the order of `skeleton.JOINTS`; NaN where a joint, or the whole person, is missing.
+        confidence: [R, 15] in [0, 1], NaN where unknown; None if all are unknown.
+        frame: [R] integers, strictly increasing for each person; every person has a row for every frame of the clip.
+        person: [R] integers, never decreasing, or one integer for all rows.
+        time: [R] seconds, NaN where unknown; None if all are unknown.
+        provenance: where the poses come from.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        InputError: a bad id, array or provenance, or the file cannot be written. Nothing is left half-written.
+    """
+    path = clip_path(root, clip_id)
+    try:
+        rows = _checked_rows(xy, confidence, frame, person, time, provenance)
+    except InputError as error:
+        raise InputError(f"clip {clip_id!r} not written: {error}") from None
+    content = encode(clip_id, rows)
+    temporary = path.with_name(f".{clip_id}.{secrets.token_hex(8)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("xb") as file:
+                file.write(content)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be written ({error.strerror}); check that the folder may be written to and has space left"
+        ) from error
+    return path
+
+
+def list_clips(root: str | Path) -> list[str]:
+    """Ids of all clips of a cache, sorted; empty if there are none.
+
+    Raises:
+        InputError: no such folder, or it cannot be listed.
+    """
+    root = Path(root)
+    try:
+        if not root.is_dir():
+            what = "is not a folder" if root.exists() else "no such folder"
+            raise InputError(f"{root}: {what}; a keypoint cache is a folder of Parquet files, check the path")
+        files = [path for path in root.glob(f"*{SUFFIX}") if not path.name.startswith(".") and path.is_file()]
+    except OSError as error:
+        raise InputError(f"{root}: cannot be listed ({error.strerror}); check who may read it") from error
+    return sorted(path.name.removesuffix(SUFFIX) for path in files)
+
+
+def read_clip(root: str | Path, clip_id: str) -> PoseTable:
+    """One clip of a cache; see `read_cache`, which reads many clips much faster than a call for each."""
+    return read_cache(root, [clip_id])
+
+
+def read_cache(root: str | Path, clip_ids: Sequence[str] | None = None) -> PoseTable:
+    """Read clips of a cache and check metadata, schema and every number; 3,000 clips take about a second.
+
+    Args:
+        root: folder of the cache.
+        clip_ids: the clips to read, in that order; None for all, sorted.
+
+    Raises:
+        InputError: no such folder or clips, an id twice, or the first file or row with something wrong. Names the file,
+            what is wrong and what to do.
+    """
+    root = Path(root)
+    clip_ids = _clips_to_read(root, clip_ids)
+    with ThreadPoolExecutor() as pool:
+        clips = list(pool.map(lambda clip_id: read_file(root, clip_id), clip_ids))
+    count = np.array([len(rows.frame) for rows in clips])
+    clip = np.repeat(np.arange(len(clips)), count)
+    person, frame, time, xy, confidence = (
+        np.concatenate([getattr(rows, name) for rows in clips])
+        for name in ("person", "frame", "time", "xy", "confidence")
+    )
+    for fault in faults(clip, person, frame, time, xy, confidence):
+        raise InputError(
+            f"{clip_path(root, clip_ids[clip[fault.row]])}: {fault}; write the clip again "
+            f"(`python run.py check {root}` lists every problem of the cache)"
+        )
+    start = track_starts(clip, person)
+    return PoseTable(
+        xy=xy,
+        confidence=confidence,
+        frame=frame,
+        time=time,
+        clip_ids=list(clip_ids),
+        track_clip=clip[start[:-1]],
+        track_person=person[start[:-1]].astype(np.int64),
+        track_start=start,
+        provenance=[rows.provenance for rows in clips],
+    )
+
+
+def read_file(root: Path, clip_id: str) -> ClipRows:
+    """The rows of one clip; metadata, columns and types are checked, values are not.
+
+    Raises:
+        InputError: the file cannot be read, or is not a clip of this format and name.
+    """
+    path = clip_path(root, clip_id)
+    try:
+        if path.is_symlink() and not path.resolve(strict=True).is_relative_to(root.resolve()):
+            raise InputError("a symbolic link that leaves the cache; copy the file itself into the cache")
+        return decode(path.read_bytes(), clip_id)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check that it exists and may be read") from error
+
+
+# Reading --------------------------------------------------------------------------------------------------------------
+
+
+def _clips_to_read(root: Path, clip_ids: Sequence[str] | None) -> Sequence[str]:
+    there = list_clips(root)
+    asked = there if clip_ids is None else clip_ids
+    if not asked:
+        raise InputError(f"{root}: no clips to read; a keypoint cache holds one file <clip id>{SUFFIX} a clip")
+    for clip_id in asked:
+        check_clip_id(clip_id)
+    if twice := [clip_id for clip_id, count in Counter(asked).items() if count > 1]:
+        raise InputError(f"{root}: asked for {some(twice)} more than once; name every clip once")
+    if absent := sorted(set(asked).difference(there)):
+        raise InputError(
+            f"{root}: {len(absent)} of {len(asked)} clips are not in this cache: {some(absent)}; extract or copy them "
+            "into the cache, or leave them out"
+        )
+    return asked
+
+
+# Writing --------------------------------------------------------------------------------------------------------------
+
+
+def _checked_rows(
+    xy: npt.ArrayLike,
+    confidence: npt.ArrayLike | None,
+    frame: npt.ArrayLike,
+    person: npt.ArrayLike,
+    time: npt.ArrayLike | None,
+    provenance: Provenance,
+) -> ClipRows:
+    if not provenance.source:
+        raise InputError("its provenance names no source; say where the poses come from")
+    frame = _as_integers(frame, "frame")
+    if frame.ndim != 1 or not len(frame):
+        raise InputError(f"frame has the shape {list(frame.shape)}; give [R] frame numbers, R at least 1")
+    count = len(frame)
+    person = _as_integers(person, "person")
+    rows = ClipRows(
+        person=np.full(count, person) if person.ndim == 0 else _shaped(person, "person", count),
+        frame=frame,
+        time=_as_floats(time, np.float64, "time", count),
+        xy=_as_floats(xy, np.float32, "xy", count, len(JOINTS), 2),
+        confidence=_as_floats(confidence, np.float32, "confidence", count, len(JOINTS)),
+        provenance=provenance,
+    )
+    for fault in faults(np.zeros(count, np.int64), rows.person, rows.frame, rows.time, rows.xy, rows.confidence):
+        raise InputError(str(fault))
+    return rows
+
+
+def _as_integers(values: npt.ArrayLike, name: str) -> npt.NDArray[np.int32]:
+    array = np.asarray(values)
+    limits = np.iinfo(np.int32)
+    if array.dtype.kind not in "iu" or (array.size and (array.min() < limits.min or array.max() > limits.max)):
+        raise InputError(f"{name} must be integers that fit into int32, got {array.dtype}")
+    return array.astype(np.int32)
+
+
+def _as_floats(values: npt.ArrayLike | None, dtype: Any, name: str, *shape: int) -> npt.NDArray[Any]:
+    if values is None:
+        return np.full(shape, np.nan, dtype=dtype)
+    try:
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite and is refused as such
+            array = np.asarray(values).astype(dtype)
+    except (TypeError, ValueError):
+        raise InputError(f"{name} does not hold numbers") from None
+    return _shaped(array, name, *shape)
+
+
+def _shaped(array: npt.NDArray[Any], name: str, *shape: int) -> npt.NDArray[Any]:
+    if array.shape != shape:
+        raise InputError(f"{name} has the shape {list(array.shape)} instead of {list(shape)}")
+    return array

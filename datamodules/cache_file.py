@@ -1,0 +1,235 @@
+"""One file of the keypoint cache: Parquet bytes to arrays and back (format: docs/keypoint-cache.md)."""
+
+import json
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from datamodules.skeleton import JOINTS, SKELETON
+from errors import InputError
+
+FORMAT_VERSION = 1
+METADATA_KEY = b"pose_cache"
+
+_AGAIN = "copy the file again, or write the clip with datamodules.cache.write_clip"
+_JOINTS = len(JOINTS)
+_SCHEMA = pa.schema(
+    [
+        pa.field("clip_id", pa.dictionary(pa.int32(), pa.string()), nullable=False),
+        pa.field("person", pa.int32(), nullable=False),
+        pa.field("frame", pa.int32(), nullable=False),
+        pa.field("time", pa.float64()),
+        # Elements are null, never the list: pyarrow before 26 cannot read a null fixed-size list back.
+        pa.field("xy", pa.list_(pa.float32(), 2 * _JOINTS), nullable=False),
+        pa.field("confidence", pa.list_(pa.float32(), _JOINTS), nullable=False),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where the poses of a clip come from.
+
+    Args:
+        source: dataset or recording, never empty: "speed21", "aqa7", "synthetic".
+        detector, estimator: names of the person detector and the pose estimator; None if there was none.
+        weights_sha256: hash of the estimator's weights; None if unknown.
+    """
+
+    source: str
+    detector: str | None = None
+    estimator: str | None = None
+    weights_sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class ClipRows:
+    """The rows of one file with the right types and shapes (those of `PoseTable`), their values not checked yet."""
+
+    person: npt.NDArray[np.int32]
+    frame: npt.NDArray[np.int32]
+    time: npt.NDArray[np.float64]
+    xy: npt.NDArray[np.float32]
+    confidence: npt.NDArray[np.float32]
+    provenance: Provenance
+
+
+def some(names: list[str]) -> str:
+    """The first three names and how many more there are, for a message."""
+    return ", ".join(map(repr, names[:3])) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def decode(content: bytes, clip_id: str) -> ClipRows:
+    """The rows of a clip's file; metadata, columns and types are checked, values are not.
+
+    Raises:
+        InputError: the file is damaged, or not a clip of this format and name (says what, not where).
+    """
+    if not content:
+        raise InputError(f"an empty file (0 bytes); {_AGAIN}")
+    if not content.startswith(b"PAR1"):
+        raise InputError(f"not a Parquet file; {_AGAIN}, or take the file out of the cache")
+    if not content.endswith(b"PAR1"):
+        raise InputError(f"a truncated Parquet file; {_AGAIN}")
+    try:
+        return _rows(*_table(content), clip_id)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise InputError(f"unreadable Parquet content ({' '.join(str(error).split())[:150]}); {_AGAIN}") from error
+
+
+def encode(clip_id: str, rows: ClipRows) -> memoryview:
+    """The file of a clip."""
+    count = len(rows.frame)
+    xy = rows.xy.reshape(count, -1)
+    nobody = np.isnan(xy).all(axis=1, keepdims=True).repeat(xy.shape[1], axis=1)
+    facts = {"format_version": FORMAT_VERSION, "skeleton": SKELETON, **asdict(rows.provenance)}
+    table = pa.table(
+        [
+            pa.DictionaryArray.from_arrays(np.zeros(count, np.int32), [clip_id]),
+            rows.person,
+            rows.frame,
+            pa.array(rows.time, mask=np.isnan(rows.time)),
+            pa.FixedSizeListArray.from_arrays(pa.array(xy.ravel(), mask=nobody.ravel()), xy.shape[1]),
+            pa.FixedSizeListArray.from_arrays(
+                pa.array(rows.confidence.ravel(), mask=np.isnan(rows.confidence).ravel()), _JOINTS
+            ),
+        ],
+        schema=_SCHEMA.with_metadata({METADATA_KEY: json.dumps(facts)}),
+    )
+    sink = pa.BufferOutputStream()
+    # Poses hardly compress and a clip is read whole, so codec, dictionaries and statistics would only cost time.
+    pq.write_table(
+        table, sink, row_group_size=count, compression="none", use_dictionary=["clip_id"], write_statistics=False
+    )
+    return memoryview(sink.getvalue())
+
+
+def _table(content: bytes) -> tuple[pa.Table, Provenance]:
+    """The six columns of a Parquet file, once its metadata is found right."""
+    with pq.ParquetFile(pa.BufferReader(content)) as file:
+        # the file's own key-value metadata: other tools do not repeat them in the Arrow schema
+        provenance = _provenance((file.metadata.metadata or {}).get(METADATA_KEY))
+        names = file.schema_arrow.names
+        if wrong := [name for name in _SCHEMA.names if names.count(name) != 1]:
+            raise InputError(f"has no column {some(wrong)}, or has it twice; {_AGAIN}")
+        # naming columns costs time that a file without others need not spend
+        return file.read(None if names == _SCHEMA.names else _SCHEMA.names, use_threads=False), provenance
+
+
+@lru_cache(maxsize=16)
+def _provenance(metadata: bytes | None) -> Provenance:
+    """What the file's metadata says, once skeleton and version are found right."""
+    key = METADATA_KEY.decode()
+    if metadata is None:
+        raise InputError(f"no {key!r} in the file's metadata (pandas drops it); {_AGAIN}")
+    try:
+        facts = json.loads(metadata)
+    except (ValueError, RecursionError):
+        facts = None
+    if not isinstance(facts, dict):
+        raise InputError(f"{key!r} in the file's metadata is not a JSON object; {_AGAIN}")
+    version = facts.get("format_version")
+    if type(version) is int and version > FORMAT_VERSION:
+        raise InputError(f"format version {version}, newer than {FORMAT_VERSION}, which this program reads; update it")
+    if type(version) is not int or version != FORMAT_VERSION:
+        raise InputError(f"format version {version!r}, this program reads version {FORMAT_VERSION}; {_AGAIN}")
+    if facts.get("skeleton") != SKELETON:
+        raise InputError(
+            f"skeleton {facts.get('skeleton')!r} instead of {SKELETON!r}; convert the joints with "
+            "datamodules.skeleton.convert and write the clip again"
+        )
+    values: list[Any] = [facts.get(name) for name in Provenance.__dataclass_fields__]
+    if not values[0] or any(value is not None and not isinstance(value, str) for value in values):
+        raise InputError(f"{key!r} in the file's metadata names no source, or not in words; {_AGAIN}")
+    return Provenance(*values)
+
+
+def _rows(table: pa.Table, provenance: Provenance, clip_id: str) -> ClipRows:
+    if not table.num_rows:
+        raise InputError("no rows; a clip needs at least one frame")
+    if (ids := _names(table["clip_id"])) != [clip_id]:
+        raise InputError(
+            f"its column clip_id says {some([str(name) for name in ids])}, not {clip_id!r}; a file bears the name of "
+            "its one clip: rename the file, or write the clip again"
+        )
+    count = table.num_rows
+    return ClipRows(
+        person=_integers(table, "person"),
+        frame=_integers(table, "frame"),
+        time=_floats(_one_array(table["time"]), "time", pa.float64()),
+        xy=_lists(table["xy"], "xy", 2 * _JOINTS).reshape(count, _JOINTS, 2),
+        confidence=_lists(table["confidence"], "confidence", _JOINTS),
+        provenance=provenance,
+    )
+
+
+def _names(column: pa.ChunkedArray) -> list[str | None]:
+    """The different values of a column of strings."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        if column.num_chunks == 1 and not column.null_count and len(column.chunk(0).dictionary) == 1:
+            kind, column = kind.value_type, column.chunk(0).dictionary
+        else:
+            kind, column = kind.value_type, column.cast(kind.value_type)
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
+        raise _wrong_type("clip_id", kind, "strings")
+    names: list[str | None] = column.unique().to_pylist()
+    return names
+
+
+def _one_array(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
+
+
+def _integers(table: pa.Table, name: str) -> npt.NDArray[np.int32]:
+    column = _one_array(table[name])
+    if not pa.types.is_integer(column.type):
+        raise _wrong_type(name, column.type, "int32")
+    if column.null_count:
+        raise InputError(f"column {name} holds nulls; every row names its {name}")
+    if column.type != pa.int32():
+        try:
+            column = column.cast(pa.int32())
+        except pa.ArrowInvalid:
+            raise InputError(f"column {name} holds numbers that do not fit into int32; number from 0 on") from None
+    numbers: npt.NDArray[np.int32] = column.to_numpy()
+    return numbers
+
+
+def _floats(column: pa.Array, name: str, target: Any) -> npt.NDArray[Any]:
+    """An array of numbers, NaN for null."""
+    kind = column.type
+    if not (pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind)):
+        raise _wrong_type(name, kind, str(target))
+    if kind != target:
+        column = column.cast(target, safe=False)
+    numbers: npt.NDArray[Any] = column.to_numpy(zero_copy_only=False)
+    return numbers
+
+
+def _lists(column: pa.ChunkedArray, name: str, size: int) -> npt.NDArray[np.float32]:
+    """A column of lists of `size` numbers as [rows, size], NaN for a null list or element."""
+    kind = column.type
+    if not (pa.types.is_fixed_size_list(kind) or pa.types.is_list(kind) or pa.types.is_large_list(kind)):
+        raise _wrong_type(name, kind, f"lists of {size} float32")
+    lists = _one_array(column)
+    fixed = pa.types.is_fixed_size_list(kind)
+    lengths = [kind.list_size] if fixed else pc.unique(pc.list_value_length(lists)).drop_null().to_pylist()
+    if wrong := [length for length in lengths if length != size]:
+        raise InputError(f"column {name} holds a list of {wrong[0]} numbers instead of {size}; {_AGAIN}")
+    values = _floats(lists.flatten(), name, pa.float32())
+    if not lists.null_count:
+        return values.reshape(-1, size)
+    rows = np.full((len(lists), size), np.nan, dtype=np.float32)
+    rows[lists.is_valid().to_numpy(zero_copy_only=False)] = values.reshape(-1, size)
+    return rows
+
+
+def _wrong_type(name: str, found: Any, wanted: str) -> InputError:
+    return InputError(f"column {name} holds {found} instead of {wanted}; {_AGAIN}")

@@ -1,0 +1,138 @@
+"""What a dataset says about its clips, and the poses of all of them in memory, ready to be sampled."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datamodules.cache import PoseTable
+from datamodules.normalisation import Normalisation
+from errors import InputError
+
+Part = Literal["train", "test", "predict"]
+
+
+@dataclass(frozen=True)
+class ClipLabel:
+    """What a dataset's annotations say about one clip.
+
+    Attributes:
+        clip_id: id of the clip in the keypoint cache.
+        action: clips are compared within their action (a sport, a dive number).
+        score: expert score in the dataset's units, higher is better; NaN where unknown.
+        part: official part; `val` is split off "train" later. "predict": to be scored, no score known.
+        group: athlete or event; clips of a group stay on one side of a split.
+        difficulty: degree of difficulty; NaN where there is none.
+        phases: frame numbers, as in the cache, at which the second and later phases begin; strictly increasing.
+        covariates: what is known without looking at the poses; each gives a trivial predictor.
+    """
+
+    clip_id: str
+    action: str
+    score: float
+    part: Part
+    group: str | None = None
+    difficulty: float = float("nan")
+    phases: tuple[int, ...] = ()
+    covariates: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """Normalised poses of K tracks (one person in one clip each), indexed by relative time.
+
+    Shapes:
+        poses: [P, 15, 2] float32 in [0, 1], frames with at least one visible joint only.
+        rows: [F] int64; for every frame of every track the row of `poses` seen last (before the first pose: the first).
+        start: [K + 1] int64, where each track begins in `rows`.
+        clip: [K] int64, index of each track's clip.
+        first_frame, frame: [K] and [F] int64, frame numbers as in the cache.
+    """
+
+    poses: NDArray[np.float32]
+    rows: NDArray[np.int64]
+    start: NDArray[np.int64]
+    clip: NDArray[np.int64]
+    frame: NDArray[np.int64]
+
+    @property
+    def length(self) -> NDArray[np.int64]:
+        """Frames of each track [K], those without a pose included."""
+        return np.diff(self.start)
+
+    def moments(self, count: int) -> NDArray[np.int64]:
+        """Rows of `poses` [K, count] at `count` relative times, the middles of equal shares of each track.
+
+        Frame k of n covers the relative times [k/n, (k+1)/n). In integers, so repeating every frame changes nothing.
+        """
+        middles = 2 * np.arange(count, dtype=np.int64) + 1
+        index = middles[None, :] * self.length[:, None] // (2 * count)
+        return self.rows[self.start[:-1, None] + index]
+
+    def at(self, track: NDArray[np.int64], time: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Rows of `poses` for tracks [...] at relative times [...] in [0, 1)."""
+        return self.rows[self.start[track] + (time * self.length[track]).astype(np.int64)]
+
+
+def build_tracks(table: PoseTable, normalisation: Normalisation) -> Tracks:
+    """Normalise every pose of a cache, leave out frames without a joint and tracks without a pose.
+
+    A frame without a pose shows the pose seen last: missing frames are not told to the model. (How many are missing,
+    and how long a clip is, would give the score away on timed sports.)
+
+    Raises:
+        InputError: a clip has fewer than two frames with a visible joint.
+    """
+    poses, present = normalisation(table.xy, table.confidence)
+    seen = present.any(axis=-1)
+    lengths = np.diff(table.track_start)
+    track_of_row = np.repeat(np.arange(len(lengths)), lengths)
+    seen_of_track = np.bincount(track_of_row[seen], minlength=len(lengths))
+    kept = seen_of_track > 0
+    seen_of_clip = np.bincount(table.track_clip, weights=seen_of_track, minlength=len(table.clip_ids))
+    for clip in np.flatnonzero(seen_of_clip < 2):
+        raise InputError(
+            f"clip {table.clip_ids[clip]!r}: {int(seen_of_clip[clip])} frames with a visible joint (confidence of at "
+            f"least {normalisation.min_confidence}), a clip needs two; extract its keypoints again or take it out of "
+            "the labels"
+        )
+    rows = np.cumsum(seen) - 1  # the row seen last, counted over the whole cache
+    first_row = np.concatenate([[0], np.cumsum(seen_of_track)])[:-1]
+    rows = np.maximum(rows, first_row[track_of_row])  # before a track's first pose: that first pose
+    keep_row = kept[track_of_row]
+    return Tracks(
+        poses=np.ascontiguousarray(poses[seen], dtype=np.float32),
+        rows=rows[keep_row].astype(np.int64),
+        start=np.concatenate([[0], np.cumsum(lengths[kept])]).astype(np.int64),
+        clip=table.track_clip[kept].astype(np.int64),
+        frame=table.frame[keep_row].astype(np.int64),
+    )
+
+
+def phase_times(label: ClipLabel, frames: NDArray[np.int64]) -> list[float]:
+    """Relative times [0, ..., 1] at which the phases of a track begin, and the end.
+
+    Args:
+        label: the clip's label, whose `phases` are frame numbers.
+        frames: [n] frame numbers of the track, increasing.
+
+    Raises:
+        InputError: the phases are not increasing or lie outside the clip.
+    """
+    times = np.searchsorted(frames, np.asarray(label.phases)) / len(frames)
+    bounds = [0.0, *times.tolist(), 1.0]
+    if any(a >= b for a, b in zip(bounds, bounds[1:], strict=False)):
+        raise InputError(
+            f"clip {label.clip_id!r}: phases begin at frames {list(label.phases)}, which must increase and lie inside "
+            f"the clip's frames {frames[0]} to {frames[-1]}"
+        )
+    return bounds
+
+
+def codes(values: Sequence[str | None]) -> tuple[NDArray[np.int64], list[str]]:
+    """Index of each value among the sorted distinct ones (-1 for None), and those."""
+    names = sorted({value for value in values if value is not None})
+    index = {name: i for i, name in enumerate(names)}
+    return np.array([-1 if value is None else index[value] for value in values], dtype=np.int64), names

@@ -1,0 +1,228 @@
+"""The pairs of poses that train the Siamese network: one global, seeded stream an epoch, drawn without Python per pair."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from datamodules.clips import Tracks
+from errors import InputError
+from scoring.clips import PairBatch
+
+
+@dataclass(frozen=True)
+class PairRule:
+    """Which poses form a pair (the paper, section IV-A, with the readings it leaves open).
+
+    Similar: two clips of one action, both scored above the median of that action's training part, at the same relative
+    time. Dissimilar: clips of different actions at any two times, or clips of one action whose scores lie far apart, at
+    the same relative time.
+
+    Args:
+        pairs_per_epoch: pairs in an epoch, over all processes; a multiple of their number.
+        similar_share: share of similar pairs, in (0, 1).
+        other_action_share: share of the dissimilar pairs that take two actions, in [0, 1]; where only one of the two
+            kinds exists, that kind takes all.
+        score_gap: least score difference of a dissimilar pair of one action, in standard deviations of that action's
+            training scores; > 0.
+    """
+
+    pairs_per_epoch: int = 10_240
+    similar_share: float = 0.5
+    other_action_share: float = 0.5
+    score_gap: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.pairs_per_epoch < 2 or not 0 < self.similar_share < 1:
+            raise InputError(
+                "pairs: pairs_per_epoch must be at least 2 and similar_share between 0 and 1 (both kinds are needed); "
+                f"got {self.pairs_per_epoch} and {self.similar_share}"
+            )
+        if not 0 <= self.other_action_share <= 1 or not self.score_gap > 0:
+            raise InputError(
+                "pairs: other_action_share must lie in [0, 1] and score_gap be above 0; "
+                f"got {self.other_action_share} and {self.score_gap}"
+            )
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Clip indices [n], relative times [n] in [0, 1) and Y of eq. (4) [n] of n pairs."""
+
+    first: NDArray[np.int64]
+    second: NDArray[np.int64]
+    first_time: NDArray[np.float64]
+    second_time: NDArray[np.float64]
+    similar: NDArray[np.bool_]
+
+
+class PairSampler:
+    """Draws the pairs of an epoch; the same (seed, epoch) gives the same pairs on every machine and process count.
+
+    Args:
+        action: [N] int64, action of each training clip.
+        score: [N] float64, its score.
+        rule: which pairs.
+        seed: seed of the stream.
+
+    Raises:
+        InputError: there are no similar pairs, or no dissimilar ones.
+    """
+
+    def __init__(self, action: NDArray[np.int64], score: NDArray[np.float64], rule: PairRule, seed: int) -> None:
+        self.rule = rule
+        self.seed = seed
+        self.epoch = 0
+        # Sorted by action, then score: an action is a run, its high scores and its far scores are ends of that run.
+        self.order = np.lexsort((score, action))
+        action, score = action[self.order], score[self.order]
+        self.begin = np.searchsorted(action, action, side="left")
+        self.end = np.searchsorted(action, action, side="right")
+        self.high = np.empty(len(action), dtype=np.int64)  # where the clips above the action's median begin
+        self.low_end = np.empty(len(action), dtype=np.int64)  # clips far below: [begin, low_end)
+        self.far_begin = np.empty(len(action), dtype=np.int64)  # clips far above: [far_begin, end)
+        for begin in np.unique(self.begin):
+            run = slice(begin, self.end[begin])
+            scores = score[run]
+            gap = rule.score_gap * scores.std()
+            self.high[run] = begin + np.searchsorted(scores, np.median(scores), side="right")
+            if gap > 0:
+                self.low_end[run] = begin + np.searchsorted(scores, scores - gap, side="right")
+                self.far_begin[run] = begin + np.searchsorted(scores, scores + gap, side="left")
+            else:
+                self.low_end[run], self.far_begin[run] = begin, self.end[begin]
+        place = np.arange(len(action))
+        self.similar_anchors = np.flatnonzero((place >= self.high) & (self.end - self.high >= 2))
+        self.far_anchors = np.flatnonzero((self.low_end > self.begin) | (self.end > self.far_begin))
+        self.other_exists = bool(len(action)) and bool((self.end - self.begin < len(action)).any())
+        if not len(self.similar_anchors):
+            raise InputError(
+                f"no similar pairs: none of the {len(np.unique(action))} actions has two training clips scored above "
+                "its median; give at least four clips with different scores for one action"
+            )
+        if not len(self.far_anchors) and not self.other_exists:
+            raise InputError(
+                "no dissimilar pairs: there is one action and none of its training scores differ by "
+                f"{rule.score_gap:g} standard deviations; lower pairs.score_gap or add clips or actions"
+            )
+
+    def set_epoch(self, epoch: int) -> None:
+        """Which epoch `draw` draws; Lightning calls this at the start of every epoch."""
+        self.epoch = epoch
+
+    def draw(self) -> Pairs:
+        """All pairs of the epoch, shuffled."""
+        rng = np.random.default_rng([self.seed, self.epoch])
+        rule, count = self.rule, self.rule.pairs_per_epoch
+        similar = min(max(round(count * rule.similar_share), 1), count - 1)
+        other = round((count - similar) * rule.other_action_share) if self.other_exists else 0
+        if not len(self.far_anchors):
+            other = count - similar
+        far = count - similar - other
+        parts = [self._similar(rng, similar), self._other_action(rng, other), self._far(rng, far)]
+        first, second = (np.concatenate([part[i] for part in parts]) for i in range(2))
+        first_time, second_time = rng.random((2, count))
+        second_time[:similar] = first_time[:similar]
+        second_time[similar + other :] = first_time[similar + other :]
+        shuffle = rng.permutation(count)
+        return Pairs(
+            self.order[first][shuffle],
+            self.order[second][shuffle],
+            first_time[shuffle],
+            second_time[shuffle],
+            shuffle < similar,
+        )
+
+    def _similar(self, rng: np.random.Generator, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        first = rng.choice(self.similar_anchors, count)
+        second = self.high[first] + rng.integers(0, self.end[first] - self.high[first] - 1)
+        return first, second + (second >= first)  # skip the clip itself
+
+    def _other_action(self, rng: np.random.Generator, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        if not count:
+            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+        first = rng.integers(0, len(self.order), count)
+        size = self.end[first] - self.begin[first]
+        second = rng.integers(0, len(self.order) - size)
+        return first, second + np.where(second >= self.begin[first], size, 0)  # skip the action itself
+
+    def _far(self, rng: np.random.Generator, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        if not count:
+            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+        first = rng.choice(self.far_anchors, count)
+        below = self.low_end[first] - self.begin[first]
+        choice = rng.integers(0, below + self.end[first] - self.far_begin[first])
+        return first, np.where(choice < below, self.begin[first] + choice, self.far_begin[first] + choice - below)
+
+
+class PairLoader:
+    """Batches of an epoch's pairs, this process's share of each; the state in the middle of an epoch can be saved.
+
+    Batch k of all processes together is pairs [k * B * W, (k + 1) * B * W) of the sampler, whatever W: the effective
+    batch is `batch_size` times the number of processes.
+
+    Args:
+        tracks: the training clips' poses; tracks of a clip stand together, in the order of the sampler's clips.
+        sampler: the stream of pairs.
+        batch_size: pairs a process and batch (B).
+        rank, world_size: this process and how many there are (W).
+
+    Raises:
+        InputError: pairs_per_epoch does not divide among the processes.
+    """
+
+    def __init__(
+        self, tracks: Tracks, sampler: PairSampler, batch_size: int, rank: int = 0, world_size: int = 1
+    ) -> None:
+        if sampler.rule.pairs_per_epoch % world_size:
+            raise InputError(
+                f"pairs: pairs_per_epoch = {sampler.rule.pairs_per_epoch} does not divide among {world_size} "
+                "processes; choose a multiple"
+            )
+        self.tracks = tracks
+        self.poses = torch.from_numpy(tracks.poses)
+        self.sampler = sampler  # under this name Lightning finds `set_epoch`
+        self.batch_size = batch_size
+        self.rank = rank
+        self.world_size = world_size
+        self.position = 0  # batches given out in this epoch
+        self._resume: tuple[int, int] | None = None
+        self._track_begin = np.searchsorted(tracks.clip, np.arange(tracks.clip.max() + 2))
+
+    def __len__(self) -> int:
+        return -(-self.sampler.rule.pairs_per_epoch // (self.batch_size * self.world_size))
+
+    def __iter__(self) -> Iterator[PairBatch]:
+        # Lightning stops at len() without exhausting the iterator: nothing may be left to do after the last yield.
+        poses, similar = self._epoch()
+        begin = 0
+        if self._resume is not None and self._resume[0] == self.sampler.epoch:
+            begin = self._resume[1]
+        self._resume = None
+        size = self.batch_size
+        for batch in range(begin, len(self)):
+            self.position = batch + 1
+            share = slice(batch * size, (batch + 1) * size)
+            yield {"poses": poses[:, share], "similar": similar[share]}
+
+    def state_dict(self) -> dict[str, int]:
+        """Epoch and batches given out, for a checkpoint."""
+        return {"epoch": self.sampler.epoch, "position": self.position}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on after the batches that `state` says were given out, if the next epoch is still that one."""
+        self._resume = (state["epoch"], state["position"])
+
+    def _epoch(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """This process's poses [2, n, 15, 2] and Y [n] of the whole epoch, gathered at once: batches are views."""
+        pairs = self.sampler.draw()
+        rng = np.random.default_rng([self.sampler.seed, self.sampler.epoch, 1])
+        clips = np.stack([pairs.first, pairs.second])
+        performers = self._track_begin[clips + 1] - self._track_begin[clips]
+        track = self._track_begin[clips] + rng.integers(0, performers)
+        rows = self.tracks.at(track, np.stack([pairs.first_time, pairs.second_time]))
+        mine = slice(self.rank, None, self.world_size)  # B consecutive ones of these lie in [k B W, (k + 1) B W)
+        poses = self.poses[torch.from_numpy(np.ascontiguousarray(rows[:, mine]))]
+        return poses, torch.from_numpy(pairs.similar[mine].astype(np.float32))

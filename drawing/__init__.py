@@ -1,0 +1,1 @@
+"""Pictures: skeletons and evaluation figures (matplotlib)."""

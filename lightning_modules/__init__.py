@@ -1,0 +1,1 @@
+"""Encoders (pure modules) and the thin Lightning module, callbacks and run folder around them."""

@@ -1,0 +1,1 @@
+"""What happens around the steps: metrics, checkpoints to resume from, tables, figures."""

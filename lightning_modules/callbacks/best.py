@@ -1,0 +1,30 @@
+"""The checkpoint that validation likes best."""
+
+from pathlib import Path
+
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from lightning_modules.run_folder import folder_of
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """Keeps `checkpoints/best.ckpt`: the epoch with the highest rho on the validation part.
+
+    An undefined rho (a collapsed epoch) counts as lowest, so there is always a best one.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            filename="best",
+            monitor="val/spearman",
+            mode="max",
+            save_top_k=1,
+            auto_insert_metric_name=False,
+            enable_version_counter=False,
+        )
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Put it into the run's folder."""
+        self.dirpath = str(Path(folder_of(trainer)) / "checkpoints")
+        super().setup(trainer, pl_module, stage)

@@ -1,0 +1,146 @@
+"""What validation, test and prediction leave behind: a table on screen, and files in the run's folder."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from lightning import Callback, LightningModule, Trainer
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from drawing.evaluation import save_figure
+from lightning_modules.pose_similarity import PoseSimilarity
+from lightning_modules.run_folder import folder_of, write_atomically
+from scoring.evaluation import ClipTable, Evaluation, clip_table
+
+
+class NamedClip(Protocol):
+    """What the report asks of a clip's label."""
+
+    clip_id: str
+
+
+class EvaluationReport(Callback):
+    """After `validate` and `test`: a table on screen; metrics.json, predictions.parquet and figure.png in
+    `<run>/validate` or `<run>/test`. After `predict`: `<run>/predict/predictions.parquet`.
+    """  # noqa: D205
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Report a validation of its own, not those in the middle of training."""
+        if trainer.state.fn == "validate":
+            self._report(trainer, pl_module, "validate")
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Report a test."""
+        self._report(trainer, pl_module, "test")
+
+    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write predictions and say where."""
+        folder = folder_of(trainer)
+        if not trainer.is_global_zero or not isinstance(pl_module, PoseSimilarity) or pl_module.scored is None:
+            return
+        path = _folder(folder, "predict") / "predictions.parquet"
+        table = clip_table(pl_module.scored, pl_module.predictions)
+        write_predictions(path, table, *_names(trainer))
+        Console().print(f"{len(table.clip)} clips scored: [bold]{path}[/]")
+
+    def _report(self, trainer: Trainer, pl_module: LightningModule, name: str) -> None:
+        folder = folder_of(trainer)
+        if not trainer.is_global_zero or not isinstance(pl_module, PoseSimilarity) or pl_module.evaluation is None:
+            return
+        folder = _folder(folder, name)
+        evaluation = pl_module.evaluation
+        collapsed = bool(trainer.callback_metrics.get(f"{'val' if name == 'validate' else name}/collapsed", 0.0))
+        settings = {scorer.name: str(scorer.setting) for scorer in pl_module.scorers}  # type: ignore[union-attr]
+        content = {"part": name, "collapsed": collapsed, "settings": settings, **evaluation.to_json()}
+        write_atomically(folder / "metrics.json", json.dumps(content, indent=2) + "\n")
+        write_predictions(folder / "predictions.parquet", evaluation.table, *_names(trainer))
+        assert pl_module.scored is not None
+        save_figure(folder / "figure.png", evaluation, pl_module.scored, _names(trainer)[1])
+        print_table(evaluation, name, collapsed)
+        Console().print(f"metrics.json, predictions.parquet and figure.png: [bold]{folder}[/]")
+
+
+def write_predictions(path: Path, table: ClipTable, clip_ids: list[str], action_names: list[str]) -> None:
+    """One row a clip: clip, action, group, score, difficulty, and a column for every predictor; null where unknown."""
+
+    def column(values: Tensor) -> pa.Array:
+        return pa.array(values.cpu().numpy(), from_pandas=True)  # NaN becomes null
+
+    group = pa.array([None if number < 0 else number for number in table.group.tolist()], pa.int64())
+    columns: dict[str, Any] = {
+        "clip": [clip_ids[i] for i in table.clip.tolist()],
+        "action": [action_names[i] for i in table.action.tolist()],
+        "group": group,
+        "score": column(table.score),
+        "difficulty": column(table.difficulty),
+    }
+    columns |= {name: column(values) for name, values in table.predictions.items()}
+    buffer = io.BytesIO()
+    pq.write_table(pa.table(columns), buffer)
+    write_atomically(path, buffer.getvalue())
+
+
+def print_table(evaluation: Evaluation, part: str, collapsed: bool = False) -> None:
+    """The evaluation as tables on standard output."""
+    console = Console()
+    made_up = " of SYNTHETIC poses" if evaluation.synthetic else ""
+    kind = "Fisher mean of rho over actions" if evaluation.headline == "fisher" else "rho of all clips"
+    table = Table(title=f"{part}: {evaluation.clips} clips{made_up}", caption=f"rho: {kind}; 95 % bootstrap intervals")
+    headers = ["predictor", "rho", "by clip", "by group", "pooled rho", "R-l2 x100", "execution rho"]
+    by_group = any(row.by_group for row in evaluation.rows)
+    execution = any(row.execution_rho is not None for row in evaluation.rows)
+    shown = [True, True, True, by_group, evaluation.headline == "fisher" and len(evaluation.actions) > 1, True, execution]
+    for header, show in zip(headers, shown, strict=True):
+        if show:
+            table.add_column(header, justify="left" if header == "predictor" else "right")
+    for row in evaluation.rows:
+        cells = [
+            f"[dim]{row.name}[/]" if row.trivial else f"[bold]{row.name}[/]",
+            _number(row.rho),
+            _interval(row.by_clip),
+            _interval(row.by_group),
+            _number(row.pooled_rho),
+            _number(row.relative_l2),
+            _number(row.execution_rho),
+        ]
+        table.add_row(*[cell for cell, show in zip(cells, shown, strict=True) if show])
+    console.print(table)
+    if len(evaluation.actions) > 1:
+        table = Table(title=f"{evaluation.rows[0].name}, action by action")
+        for header in ("action", "clips", "rho", "by clip", "R-l2 x100"):
+            table.add_column(header, justify="left" if header == "action" else "right")
+        for action in evaluation.actions:
+            table.add_row(
+                action.action,
+                str(action.clips),
+                _number(action.rho),
+                _interval(action.by_clip),
+                _number(action.relative_l2),
+            )
+        console.print(table)
+    if collapsed:
+        console.print("[bold red]The embeddings have collapsed: the numbers of the model mean nothing.[/]")
+
+
+def _names(trainer: Trainer) -> tuple[list[str], list[str]]:
+    source = trainer.datamodule  # type: ignore[attr-defined]  # set by Trainer, not declared
+    clips = cast(list[NamedClip], source.clips)
+    return [clip.clip_id for clip in clips], source.action_names
+
+
+def _folder(run: Path, name: str) -> Path:
+    (run / name).mkdir(parents=True, exist_ok=True)
+    return run / name
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _interval(ends: tuple[float, float] | None) -> str:
+    return "-" if ends is None else f"[{ends[0]:.2f}, {ends[1]:.2f}]".replace("[", r"\[")

@@ -1,0 +1,74 @@
+"""What a run folder holds so that the run can be repeated: config.yaml, versions.json, and the config in checkpoints."""
+
+import json
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import yaml
+from lightning import LightningModule, Trainer
+from lightning.pytorch.cli import SaveConfigCallback
+
+from lightning_modules.run_folder import folder_of, write_atomically
+
+PACKAGES = ("torch", "lightning", "torch-geometric", "torchmetrics", "numpy", "jsonargparse", "pyarrow")
+
+
+class RunRecord(SaveConfigCallback):
+    """Writes config.yaml and versions.json into the run's folder when training starts, the config into checkpoints.
+
+    A resumed run keeps the files it has. Other loggers (W&B) get the config as hyperparameters.
+    """
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Write the files, once, on the main process."""
+        if stage != "fit":
+            return
+        folder = folder_of(trainer)
+        if not trainer.is_global_zero:
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        text = self._text()
+        for logger in trainer.loggers:
+            logger.log_hyperparams(yaml.safe_load(text))
+        if not (folder / "config.yaml").exists():
+            write_atomically(folder / "config.yaml", text)
+            write_atomically(folder / "versions.json", json.dumps(versions_in_use(), indent=2) + "\n")
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Keep the config in the checkpoint: it says by itself what it is."""
+        checkpoint["config"] = self._text()
+
+    def _text(self) -> str:
+        return self.parser.dump(self.config, skip_none=False)
+
+
+def versions_in_use() -> dict[str, Any]:
+    """Versions of Python, the packages and this code, the command and the time."""
+    packages: dict[str, str | None] = {}
+    for name in PACKAGES:
+        try:
+            packages[name] = version(name)
+        except PackageNotFoundError:
+            packages[name] = None
+    return {
+        "python": platform.python_version(),
+        "packages": packages,
+        "commit": _git("rev-parse", "HEAD"),
+        "uncommitted_changes": bool(_git("status", "--porcelain")),
+        "command": sys.argv,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _git(*arguments: str) -> str | None:
+    root = Path(__file__).resolve().parents[2]
+    try:
+        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

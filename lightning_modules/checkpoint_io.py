@@ -1,0 +1,56 @@
+"""Reading and writing checkpoints: whole or absent, and never executing what a file says."""
+
+import io
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from lightning.fabric.plugins import TorchCheckpointIO
+
+from errors import InputError
+from lightning_modules.run_folder import write_atomically
+
+
+class SafeCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint under a temporary name in its own folder, reads with `weights_only=True` whatever is asked.
+
+    Lightning's own writes to the system's temporary folder first: from another disk the last step is a copy, and a
+    process killed in it leaves half a checkpoint.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
+        """Write `checkpoint` to `path`, making its folder."""
+        buffer = io.BytesIO()  # writing to a buffer first: torch hides a full disk behind a RuntimeError
+        torch.save(checkpoint, buffer)
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, buffer.getvalue())
+
+    def load_checkpoint(  # type: ignore[override]  # Lightning's has more positional freedom than it uses
+        self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = True
+    ) -> dict[str, Any]:
+        """Read a checkpoint as data."""
+        return load_checkpoint(path, map_location)
+
+
+def load_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
+    """A checkpoint of this project, read as data: a file that wants code to run is refused.
+
+    Raises:
+        InputError: no such file, a broken one, one with anything but tensors and plain values, or another program's.
+    """
+    try:
+        checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such checkpoint") from error
+    except UnpicklingError as error:
+        raise InputError(
+            f"{path}: refused, it holds more than tensors and plain values, or is no checkpoint; use one that this "
+            "project wrote"
+        ) from error
+    except (RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise InputError(f"{path}: broken or no checkpoint ({type(error).__name__}); use another one") from error
+    if not isinstance(checkpoint, dict) or not {"state_dict", "global_step"} <= checkpoint.keys():
+        raise InputError(f"{path}: not a checkpoint of a training run (no state_dict and global_step in it)")
+    return checkpoint

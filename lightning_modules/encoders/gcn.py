@@ -1,0 +1,57 @@
+"""The encoder of GCN-PSN."""
+
+from torch import Tensor, nn
+
+from datamodules.skeleton import JOINTS
+from lightning_modules.encoders.projection import EMBEDDING, projection
+from lightning_modules.encoders.skeleton_conv import SkeletonConv
+
+
+class GCNEncoder(nn.Module):
+    """Graph convolutions over the joints of one pose, flattened and projected (the paper, section III-C).
+
+    Args:
+        in_channels: numbers a joint; 2 for normalised coordinates.
+        channels: width of the graph layers; 2 in the paper. With 2 channels and ReLU some seeds die
+            (every embedding the same); 16 or more did not.
+        depth: number of graph layers; 2 in the paper.
+        self_loops: see `SkeletonConv`; 2 is the literal eq. (3).
+        bias: bias in the graph layers; eq. (3) has none.
+        activation: sigma of eq. (3), a module class such as `torch.nn.ReLU` or `torch.nn.ELU`.
+        embedding: length of the embedding; 50 in the paper.
+
+    Shapes:
+        input [B, 15, in_channels] float in [0, 1], output [B, embedding].
+
+    Raises:
+        ValueError: a width or the depth is less than 1.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 2,
+        channels: int = 2,
+        depth: int = 2,
+        self_loops: float = 2.0,
+        bias: bool = False,
+        activation: type[nn.Module] = nn.ReLU,
+        embedding: int = EMBEDDING,
+    ) -> None:
+        super().__init__()
+        if min(in_channels, channels, depth, embedding) < 1:
+            raise ValueError(
+                "GCNEncoder: in_channels, channels, depth and embedding must be at least 1; got "
+                f"{in_channels}, {channels}, {depth} and {embedding}"
+            )
+        widths = [in_channels, *[channels] * depth]
+        layers: list[nn.Module] = []
+        for i in range(depth):
+            layers += [SkeletonConv(widths[i], widths[i + 1], self_loops, bias), activation()]
+        # not `graph`: that name belongs to the modules that torch.export makes
+        self.convolutions = nn.Sequential(*layers)
+        self.projection = projection(len(JOINTS) * channels, embedding)
+
+    def forward(self, poses: Tensor) -> Tensor:
+        """Poses [B, 15, C] to embeddings [B, E]."""
+        embedding: Tensor = self.projection(self.convolutions(poses).flatten(1))
+        return embedding

@@ -1,0 +1,27 @@
+"""The MLP baseline of the paper: GCN-PSN with the graph taken out."""
+
+from torch import Tensor, nn
+
+from datamodules.skeleton import JOINTS
+from lightning_modules.encoders.projection import EMBEDDING, projection
+
+
+class MLPEncoder(nn.Module):
+    """The coordinates of one pose, flattened, straight into GCN-PSN's projection (the paper, section IV-C).
+
+    Args:
+        in_channels: numbers a joint; 2 for normalised coordinates.
+        embedding: length of the embedding; 50 in the paper.
+
+    Shapes:
+        input [B, 15, in_channels] float in [0, 1], output [B, embedding].
+    """
+
+    def __init__(self, in_channels: int = 2, embedding: int = EMBEDDING) -> None:
+        super().__init__()
+        self.projection = projection(len(JOINTS) * in_channels, embedding)
+
+    def forward(self, poses: Tensor) -> Tensor:
+        """Poses [B, 15, C] to embeddings [B, E]."""
+        embedding: Tensor = self.projection(poses.flatten(1))
+        return embedding

@@ -1,0 +1,186 @@
+"""GCN-PSN as a LightningModule: a Siamese network around any pose encoder."""
+
+from collections.abc import Sequence
+from typing import Any, Literal, Protocol, cast
+
+import torch
+from lightning import LightningModule
+from lightning.pytorch.utilities import rank_zero_warn
+from torch import Tensor, nn
+
+from errors import InputError
+from lightning_modules.collector import ClipCollector
+from scoring.clips import ClipBatch, EmbeddedClips, PairBatch
+from scoring.collapse import is_collapsed, spread
+from scoring.evaluation import Evaluation, evaluate
+from scoring.losses import ContrastiveLoss
+from scoring.scorers import ClipScorer
+from scoring.selection import headline_rho
+
+
+class ClipSource(Protocol):
+    """What the module asks of the data module beside its batches."""
+
+    headline: Literal["fisher", "pooled"]
+    synthetic: bool
+    action_names: Sequence[str]
+    covariate_names: Sequence[str]
+
+
+class PoseSimilarity(LightningModule):
+    """Trains an encoder with the contrastive loss and scores clips by what it learnt.
+
+    Validation, test and prediction get two data loaders: exemplars, then the clips to score.
+
+    Args:
+        encoder: poses [B, 15, C] to embeddings [B, E].
+        scorers: from embedded poses to clip scores; the first stands for the model (checkpoints are chosen by it), the
+            others are reported beside it. Their options are chosen on the validation part and kept in the checkpoint.
+        margin: m of eq. (4), in cosine distance, (0, 2].
+        lr: learning rate of Adam.
+
+    Raises:
+        InputError: margin or lr out of range, no scorer, a checkpoint of another model.
+    """
+
+    def __init__(
+        self, encoder: nn.Module, scorers: list[ClipScorer], margin: float = 1.35, lr: float = 1e-4
+    ) -> None:
+        super().__init__()
+        if not 0 < margin <= 2 or not lr > 0:
+            raise InputError(
+                f"margin must lie in (0, 2], the range of the cosine distance, and lr above 0; got {margin} and {lr}"
+            )
+        names = [scorer.name for scorer in scorers]
+        if not names or len(set(names)) < len(names):
+            raise InputError(f"scorers: give at least one, and none twice; got {names}")
+        self.encoder = encoder
+        self.scorers = nn.ModuleList(scorers)
+        self.loss = ContrastiveLoss(margin)
+        self.lr = lr
+        self.exemplars, self.queries = ClipCollector(), ClipCollector()
+        self.register_buffer("best_spearman", torch.tensor(-torch.inf, dtype=torch.float64))
+        self.evaluation: Evaluation | None = None
+        self.scored: EmbeddedClips | None = None  # the tracks behind `evaluation` and `predictions`
+        self.predictions: dict[str, Tensor] = {}  # by scorer, a number a track of `scored`
+        self._told_collapse = False
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Adam, as in the paper (section IV-C)."""
+        return torch.optim.Adam(self.encoder.parameters(), lr=self.lr, fused=True)
+
+    def forward(self, poses: Tensor) -> Tensor:
+        """Normalised poses [..., 15, C] to embeddings [..., E]."""
+        embedding: Tensor = self.encoder(poses.flatten(0, -3))
+        return embedding.unflatten(0, poses.shape[:-2])
+
+    def training_step(self, batch: PairBatch, batch_idx: int) -> Tensor:
+        """Mean of eq. (4) over the batch; RunMonitor logs it."""
+        first, second = self.encoder(batch["poses"].flatten(0, 1)).chunk(2)
+        loss: Tensor = self.loss(first, second, batch["similar"])
+        return loss
+
+    # Validation, test and prediction: embed, gather, score ---------------------------------------------------------
+
+    def validation_step(self, batch: ClipBatch, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Embed a batch of exemplars (loader 0) or of clips to score (loader 1)."""
+        collector = self.queries if dataloader_idx else self.exemplars
+        collector.update(batch, self(batch["poses"]))
+
+    test_step = validation_step
+    predict_step = validation_step
+
+    def on_validation_epoch_end(self) -> None:
+        """Choose the scorers' options on the validation part, log how well they rank it."""
+        source = self._source()
+        exemplars, queries = self._gather()
+
+        def quality(prediction: Tensor) -> float:
+            return headline_rho(queries, prediction, source.headline)
+
+        fitting = self.trainer.state.fn == "fit"
+        metrics = {}
+        for scorer in self._scorers():
+            if fitting:
+                scorer.choose(queries, exemplars, quality)
+            self.predictions[scorer.name] = scorer(queries, exemplars)
+            metrics[f"val/spearman_{scorer.name}"] = quality(self.predictions[scorer.name])
+        metrics["val/spearman"] = metrics[f"val/spearman_{self._scorers()[0].name}"]
+        if fitting:
+            self.best_spearman.fill_(max(self.best_spearman.item(), metrics["val/spearman"]))
+            metrics["val/spearman_best"] = self.best_spearman.item()
+        metrics |= self._check_collapse(queries)
+        self.log("val/spearman", metrics.pop("val/spearman"), prog_bar=True, sync_dist=True)
+        self.log_dict(metrics, sync_dist=True)
+        if not fitting:
+            self._evaluate(exemplars, queries)
+
+    def on_test_epoch_end(self) -> None:
+        """Score the test part with the options chosen on validation."""
+        exemplars, queries = self._gather()
+        for scorer in self._scorers():
+            self.predictions[scorer.name] = scorer(queries, exemplars)
+        collapse = self._check_collapse(queries)
+        self.log_dict({name.replace("val/", "test/"): value for name, value in collapse.items()}, sync_dist=True)
+        self._evaluate(exemplars, queries)
+        assert self.evaluation is not None
+        if (rho := self.evaluation.rows[0].rho) is not None:
+            self.log("test/spearman", rho, sync_dist=True)
+
+    def on_predict_epoch_end(self) -> None:
+        """Score the clips to predict."""
+        exemplars, queries = self._gather()
+        self._check_collapse(queries)
+        self.scored = queries
+        for scorer in self._scorers():
+            self.predictions[scorer.name] = scorer(queries, exemplars)
+
+    def _evaluate(self, exemplars: EmbeddedClips, queries: EmbeddedClips) -> None:
+        source = self._source()
+        self.scored = queries
+        self.evaluation = evaluate(
+            queries,
+            exemplars,
+            self.predictions,
+            headline=source.headline,
+            action_names=source.action_names,
+            covariate_names=source.covariate_names,
+            calibrated={scorer.name: scorer.calibrated for scorer in self._scorers()},
+            synthetic=source.synthetic,
+        )
+
+    def _gather(self) -> tuple[EmbeddedClips, EmbeddedClips]:
+        return self.exemplars.gather(), self.queries.gather()
+
+    def _check_collapse(self, queries: EmbeddedClips) -> dict[str, float]:
+        collapsed = is_collapsed(queries.embedding)
+        if collapsed and not self._told_collapse:
+            self._told_collapse = True
+            rank_zero_warn(
+                "The embeddings have collapsed: every pose gets the same one, so all distances are alike and nothing "
+                "can be ranked. With the paper's 2 ReLU channels some seeds die. Try another seed "
+                "(--seed_everything 1), wider graph layers (--model.encoder.channels 16) or another activation "
+                "(--model.encoder.activation torch.nn.ELU)."
+            )
+        return {"val/collapsed": float(collapsed), "val/spread": spread(queries.embedding)}
+
+    def _scorers(self) -> list[ClipScorer]:
+        return [cast(ClipScorer, scorer) for scorer in self.scorers]
+
+    def _source(self) -> ClipSource:
+        return cast(ClipSource, self.trainer.datamodule)  # type: ignore[attr-defined]  # set by Trainer, not declared
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse the checkpoint of another model in one line.
+
+        Raises:
+            InputError: names or shapes of the weights differ.
+        """
+        mine, theirs = self.state_dict(), checkpoint["state_dict"]
+        for name in sorted(mine.keys() | theirs.keys()):
+            shapes = [tuple(state[name].shape) if name in state else "absent" for state in (theirs, mine)]
+            if shapes[0] != shapes[1]:
+                raise InputError(
+                    f"the checkpoint is of another model: {name} is {shapes[0]} there and {shapes[1]} in this config; "
+                    "use the config.yaml in the checkpoint's run folder"
+                )

@@ -1,0 +1,157 @@
+"""The folder of a run: config, versions, metrics.csv, checkpoints, and what validation and test write."""
+
+import csv
+import io
+import os
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from lightning import Trainer
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities import rank_zero_only
+
+METRICS = "metrics.csv"
+
+
+class RunFolder(Logger):
+    """Writes every metric to `<save_dir>/<name>/version_<n>/metrics.csv`, a row a call, at once.
+
+    Unlike Lightning's CSVLogger it goes on with the file of a resumed run: rows from after the checkpoint are taken
+    out, so none is lost or doubled.
+
+    Args:
+        save_dir: folder of all runs.
+        name: folder of the runs of one config.
+        version: number of the run; the next free one if not given.
+        folder: the run's folder itself, instead of all that (a run to continue or to test).
+    """
+
+    def __init__(
+        self, save_dir: str = "runs", name: str = "run", version: int | None = None, folder: str | None = None
+    ) -> None:
+        super().__init__()
+        self._parent = Path(save_dir) / name
+        self._name = name
+        self._version = version
+        self._folder = None if folder is None else Path(folder)
+        self._columns: list[str] = []
+
+    @property
+    def name(self) -> str:
+        """Folder of the runs of one config."""
+        return self._name
+
+    @property
+    def version(self) -> int | str:
+        """Number of the run; the name of its folder where it has none."""
+        name = Path(self.log_dir).name
+        number = name.removeprefix("version_")
+        return int(number) if number.isdigit() else name
+
+    @property
+    def save_dir(self) -> str:
+        """The same as `log_dir`: everything of a run is in its folder."""
+        return self.log_dir
+
+    @property
+    def log_dir(self) -> str:
+        """The run's folder; made when first asked for."""
+        if self._folder is None:
+            self._folder = self._make()
+        return str(self._folder)
+
+    @rank_zero_only
+    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
+        """Nothing: the whole config is in config.yaml."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """Append a row; a metric that the file has no column for adds one."""
+        row: dict[str, Any] = {"step": "" if step is None else step, **metrics}
+        path = Path(self.log_dir) / METRICS
+        if not self._columns and path.exists():
+            self._columns = _read(path)[0]
+        if new := [key for key in row if key not in self._columns]:
+            rows = _read(path)[1] if path.exists() else []
+            self._columns += new
+            _write(path, self._columns, [*rows, row])
+            return
+        line = io.StringIO()
+        csv.DictWriter(line, self._columns, restval="").writerow(row)
+        with path.open("a", newline="") as file:
+            file.write(line.getvalue())
+
+    @rank_zero_only
+    def rewind(self, step: int) -> None:
+        """Take out the rows of steps from `step` on: a run resumed there writes them again."""
+        path = Path(self.log_dir) / METRICS
+        if path.exists():
+            self._columns, rows = _read(path)
+            _write(path, self._columns, [row for row in rows if row["step"] and int(row["step"]) < step])
+
+    def _make(self) -> Path:
+        if self._version is not None:
+            folder = self._parent / f"version_{self._version}"
+            folder.mkdir(parents=True, exist_ok=True)
+            return folder
+        self._parent.mkdir(parents=True, exist_ok=True)
+        version = 1 + max((version for version, _ in versions(self._parent)), default=-1)
+        while True:  # another process may take the number first
+            folder = self._parent / f"version_{version}"
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                version += 1
+            else:
+                return folder
+
+
+def versions(parent: Path) -> list[tuple[int, Path]]:
+    """Runs in `parent`, oldest first: (number, folder)."""
+    found = [(folder.name.removeprefix("version_"), folder) for folder in parent.glob("version_*")]
+    return sorted((int(number), folder) for number, folder in found if number.isdigit())
+
+
+def folder_of(trainer: Trainer) -> Path:
+    """Where the trainer's run keeps its files: its RunFolder, else the first logger's folder, else the default one.
+
+    Every process of a run gets the main process's answer.
+    """
+    own = next((logger for logger in trainer.loggers if isinstance(logger, RunFolder)), None)
+    if own is None:
+        return Path(trainer.log_dir or trainer.default_root_dir)
+    folder = own.log_dir if trainer.is_global_zero else None
+    return Path(trainer.strategy.broadcast(folder) or own.log_dir)
+
+
+def run_of_checkpoint(checkpoint: Path) -> Path | None:
+    """The run folder that a checkpoint lies in, if it lies in one."""
+    folder = checkpoint.resolve().parent
+    return folder.parent if folder.name == "checkpoints" and (folder.parent / "config.yaml").exists() else None
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write a file under a temporary name beside it, then rename: it is whole or absent."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    with path.open(newline="") as file:
+        reader = csv.DictReader(file)
+        # a killed process may leave half a line at the end: DictReader gives None for its missing fields
+        rows = [row for row in reader if None not in row.values()]
+        return list(reader.fieldnames or []), rows
+
+
+def _write(path: Path, columns: list[str], rows: list[dict[str, Any]]) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomically(path, text.getvalue())

@@ -1,0 +1,1 @@
+"""Distances, clip scorers, alignment and metrics: pure torch, no Lightning."""

@@ -1,0 +1,89 @@
+"""The batches that data modules hand to the model, and clips once their poses are embedded."""
+
+from dataclasses import dataclass, fields, replace
+from typing import TypedDict
+
+import torch
+from torch import Tensor
+
+
+class PairBatch(TypedDict):
+    """Pairs of poses for the contrastive loss.
+
+    Shapes:
+        poses: [2, B, 15, C] float, normalised to [0, 1]; poses[0] and poses[1] are the two members.
+        similar: [B] float, Y of eq. (4): 1 for similar, 0 for dissimilar.
+    """
+
+    poses: Tensor
+    similar: Tensor
+
+
+class ClipBatch(TypedDict):
+    """Tracks (one person in one clip each) sampled at T relative times, with what is known about their clips.
+
+    Shapes:
+        poses: [B, T, 15, C] float, normalised.
+        track: [B] int64, index of the track in the data module; tells copies apart from different tracks.
+        clip: [B] int64, index of the clip: the tracks of a clip with several performers share it.
+        action: [B] int64, index of the action.
+        score: [B] float64, expert score; NaN where unknown.
+        difficulty: [B] float64, degree of difficulty; NaN where there is none.
+        group: [B] int64, athlete or event; -1 where unknown.
+        phases: [B, P + 1] float64, relative times in [0, 1] at which phases begin, first 0 and last 1, padded with NaN.
+        covariates: [B, V] int64, what is known without looking at the poses (one column a covariate); -1 where unknown.
+    """
+
+    poses: Tensor
+    track: Tensor
+    clip: Tensor
+    action: Tensor
+    score: Tensor
+    difficulty: Tensor
+    group: Tensor
+    phases: Tensor
+    covariates: Tensor
+
+
+@dataclass(frozen=True)
+class EmbeddedClips:
+    """N tracks with the embeddings of their T poses; the other fields are those of `ClipBatch`.
+
+    Shapes:
+        embedding: [N, T, E] float, as the encoder gave it (not of unit length).
+        poses: [N, T, 15, C] float, the normalised poses behind it.
+    """
+
+    embedding: Tensor
+    poses: Tensor
+    track: Tensor
+    clip: Tensor
+    action: Tensor
+    score: Tensor
+    difficulty: Tensor
+    group: Tensor
+    phases: Tensor
+    covariates: Tensor
+
+    def __len__(self) -> int:
+        return len(self.track)
+
+    def __getitem__(self, index: Tensor) -> "EmbeddedClips":
+        """Tracks picked by a mask [N] or by indices, in that order."""
+        return EmbeddedClips(**{field.name: getattr(self, field.name)[index] for field in fields(self)})
+
+    def with_embedding(self, embedding: Tensor) -> "EmbeddedClips":
+        """The same tracks with another embedding [N, T, E]."""
+        return replace(self, embedding=embedding)
+
+    def by_action(self, exemplars: "EmbeddedClips") -> list[tuple[Tensor, Tensor]]:
+        """Indices (queries, exemplars) to compare, one entry an action.
+
+        Queries whose action no exemplar has are compared with every exemplar.
+        """
+        everything = torch.arange(len(exemplars), device=exemplars.action.device)
+        pairs = []
+        for action in self.action.unique().tolist():
+            known = (exemplars.action == action).nonzero()[:, 0]
+            pairs.append(((self.action == action).nonzero()[:, 0], known if len(known) else everything))
+        return pairs

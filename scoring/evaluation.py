@@ -1,0 +1,302 @@
+"""All metrics of one evaluation, for every scorer and the trivial predictors beside them."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from scoring.clips import EmbeddedClips
+from scoring.intervals import bootstrap_interval, rho_statistic
+from scoring.metrics import fisher_mean, ranks, relative_l2, spearman
+from scoring.per_clip import first_of_each, mean_of_each
+from scoring.trivial import UNCALIBRATED, trivial_predictions
+
+Headline = Literal["fisher", "pooled"]
+Ends = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class ClipTable:
+    """One row a clip, known score or not.
+
+    Shapes:
+        clip, action, group: [n] int64, as in `ClipBatch`.
+        score, difficulty: [n] float64, NaN where unknown.
+        predictions: by predictor, [n] float64, averaged over the clip's tracks.
+    """
+
+    clip: Tensor
+    action: Tensor
+    group: Tensor
+    score: Tensor
+    difficulty: Tensor
+    predictions: dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Row:
+    """Metrics of one predictor; None where undefined.
+
+    Attributes:
+        name: name of the predictor.
+        trivial: whether it is one of `trivial_predictions`.
+        rho: the headline: `fisher_rho` or `pooled_rho`.
+        by_clip: 95 % interval of `rho`, clips resampled.
+        by_group: 95 % interval of `rho`, groups resampled.
+        pooled_rho: Spearman's rho over all clips. Where the headline is "fisher" and there are several actions, of
+            numbers that are comparable: see `evaluate`.
+        fisher_rho: Fisher mean of the rhos per action.
+        relative_l2: R-l2 x 100; with headline "fisher" the arithmetic mean over actions. None for predictors that are
+            not calibrated.
+        execution_rho: the headline metric on execution, score / difficulty.
+    """
+
+    name: str
+    trivial: bool
+    rho: float | None
+    by_clip: Ends | None
+    by_group: Ends | None
+    pooled_rho: float | None
+    fisher_rho: float | None
+    relative_l2: float | None
+    execution_rho: float | None
+
+
+@dataclass(frozen=True)
+class ActionRow:
+    """Metrics of the first predictor on one action; None where undefined."""
+
+    action: str
+    clips: int
+    rho: float | None
+    by_clip: Ends | None
+    relative_l2: float | None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What one evaluation found.
+
+    Attributes:
+        clips: number of clips with a known score; only these are evaluated.
+        groups: number of groups among them, 0 where unknown.
+        synthetic: whether the clips are generated.
+        headline: which rho `Row.rho` is.
+        rows: one a predictor, those under test first.
+        actions: one an action, for the first predictor.
+        table: predictions for every clip.
+    """
+
+    clips: int
+    groups: int
+    synthetic: bool
+    headline: Headline
+    rows: list[Row]
+    actions: list[ActionRow]
+    table: ClipTable
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the table, in types that JSON has; undefined numbers are None."""
+        return {
+            "clips": self.clips,
+            "groups": self.groups,
+            "synthetic": self.synthetic,
+            "headline": self.headline,
+            "rows": [asdict(row) for row in self.rows],
+            "actions": [asdict(row) for row in self.actions],
+        }
+
+
+def clip_table(queries: EmbeddedClips, predictions: Mapping[str, Tensor]) -> ClipTable:
+    """One row a clip, on the CPU, from predictions [N] per track.
+
+    Copies of a track count once; the tracks of a clip are averaged.
+    """
+    once = first_of_each(queries.track)
+    clip = queries.clip[once]
+    first = once[first_of_each(clip)]
+    return ClipTable(
+        clip=queries.clip[first].cpu(),
+        action=queries.action[first].cpu(),
+        group=queries.group[first].cpu(),
+        score=queries.score[first].cpu(),
+        difficulty=queries.difficulty[first].cpu(),
+        predictions={name: mean_of_each(values[once].double(), clip).cpu() for name, values in predictions.items()},
+    )
+
+
+def evaluate(
+    queries: EmbeddedClips,
+    exemplars: EmbeddedClips,
+    predictions: Mapping[str, Tensor],
+    headline: Headline,
+    action_names: Sequence[str],
+    covariate_names: Sequence[str] = (),
+    calibrated: Mapping[str, bool] | None = None,
+    seed: int = 0,
+    synthetic: bool = False,
+) -> Evaluation:
+    """Metrics of predictions, and of the trivial predictors fitted on the exemplars.
+
+    Intervals are 95 % percentile bootstrap intervals of 1,000 draws. By clip, clips are drawn within each action where
+    the headline is "fisher"; by group, whole groups are drawn from the whole set, because a group may lie across
+    actions.
+
+    With headline "pooled" the pooled rho is that of the numbers as they are. With headline "fisher" the actions' scores
+    have scales of their own: scores and predictions are min-max normalised per action by the range of the *training*
+    scores (of all training scores for an action that has no range), and predictions that are not calibrated by their
+    rank within the action.
+
+    On execution, score / difficulty, calibrated predictions are divided by the difficulty too; the others are taken as
+    they are.
+
+    Args:
+        queries: tracks to evaluate on.
+        exemplars: the training part.
+        predictions: by name, [nq] per track.
+        headline: which mean of the rhos is the main result.
+        action_names: by action index.
+        covariate_names: one for each column of `covariates`.
+        calibrated: by name, whether predictions are on the scale of the scores (default: they are).
+        seed: seed of the intervals.
+        synthetic: whether the clips are generated; carried along.
+
+    Returns:
+        See `Evaluation`; undefined numbers are None, never NaN.
+    """
+    trivial = trivial_predictions(queries, exemplars, covariate_names)
+    table = clip_table(queries, {**predictions, **trivial})
+    names = list(table.predictions)
+    on_scale = [name not in UNCALIBRATED if name in trivial else (calibrated or {}).get(name, True) for name in names]
+    keep = table.score.isfinite()
+    part = _Part(
+        predictions=torch.stack([table.predictions[name][keep] for name in names]),
+        calibrated=torch.tensor(on_scale),
+        score=table.score[keep],
+        action=table.action[keep],
+        difficulty=table.difficulty[keep],
+    )
+    group = table.group[keep]
+    n, groups = len(part.score), len(torch.unique(group[group >= 0]))
+    fisher = headline == "fisher"
+
+    pooled = spearman(*part.comparable(exemplars)) if fisher and len(part.actions) > 1 else part.pooled()
+    per_action = part.per_action()
+    mean = fisher_mean(per_action)
+    error = part.errors().nanmean(-1) if fisher else part.error()
+    execution = part.execution()
+    execution_rho = fisher_mean(execution.per_action()) if fisher else execution.pooled()
+    nothing = torch.full((len(names), 2), torch.nan)
+    by_clip = by_group = nothing
+    if n > 1:
+        statistic = rho_statistic(part.predictions, part.score, part.action if fisher else None)
+        by_clip = bootstrap_interval(statistic, n, strata=part.action if fisher else None, seed=seed)
+        by_group = bootstrap_interval(statistic, n, groups=group, seed=seed) if groups > 1 else nothing
+
+    rows = [
+        Row(
+            name=name,
+            trivial=name in trivial,
+            rho=_number(mean[i] if fisher else pooled[i]),
+            by_clip=_ends(by_clip[i]),
+            by_group=_ends(by_group[i]),
+            pooled_rho=_number(pooled[i]),
+            fisher_rho=_number(mean[i]),
+            relative_l2=_number(error[i]),
+            execution_rho=_number(execution_rho[i]),
+        )
+        for i, name in enumerate(names)
+    ]
+    return Evaluation(n, groups, synthetic, headline, rows, _action_rows(part, action_names, seed), table)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Predictions [P, n] of P predictors for the n clips that are evaluated."""
+
+    predictions: Tensor
+    calibrated: Tensor
+    score: Tensor
+    action: Tensor
+    difficulty: Tensor
+
+    @property
+    def actions(self) -> Tensor:
+        actions: Tensor = torch.unique(self.action)
+        return actions
+
+    def __getitem__(self, keep: Tensor) -> "_Part":
+        return _Part(
+            self.predictions[:, keep], self.calibrated, self.score[keep], self.action[keep], self.difficulty[keep]
+        )
+
+    def pooled(self) -> Tensor:
+        return spearman(self.predictions, self.score)
+
+    def per_action(self) -> Tensor:
+        """Rho [P, A]."""
+        return _stack([self[self.action == action].pooled() for action in self.actions], self.predictions)
+
+    def error(self) -> Tensor:
+        """R-l2 x 100 [P] by the range of the true scores; NaN for predictors that are not calibrated."""
+        if not len(self.score):
+            return self.predictions.new_full((len(self.predictions),), torch.nan)
+        error = relative_l2(self.predictions, self.score, self.score.min(), self.score.max())
+        return error.masked_fill(~self.calibrated, torch.nan)
+
+    def errors(self) -> Tensor:
+        """R-l2 x 100 [P, A], each action by its own range."""
+        return _stack([self[self.action == action].error() for action in self.actions], self.predictions)
+
+    def comparable(self, exemplars: EmbeddedClips) -> tuple[Tensor, Tensor]:
+        """Predictions [P, n] and scores [n] on one scale for all actions."""
+        predictions, score = self.predictions.clone(), self.score.clone()
+        known = exemplars.score.isfinite()
+        training, action = exemplars.score[known].cpu(), exemplars.action[known].cpu()
+        if not len(training):
+            return predictions.fill_(torch.nan), score
+        for one in self.actions:
+            own = training[action == one]
+            own = own if len(torch.unique(own)) > 1 else training
+            low, extent = own.min(), own.max() - own.min()
+            members = self.action == one
+            normalised = (self.predictions[:, members] - low) / extent
+            order = ranks(self.predictions[:, members]) / members.sum()
+            order = order.masked_fill(normalised.isnan(), torch.nan)
+            predictions[:, members] = torch.where(self.calibrated[:, None], normalised, order)
+            score[members] = (score[members] - low) / extent
+        return predictions, score
+
+    def execution(self) -> "_Part":
+        """The clips with a difficulty, their scores and calibrated predictions divided by it."""
+        known = self[self.difficulty.isfinite() & (self.difficulty > 0)]
+        divided = torch.where(self.calibrated[:, None], known.predictions / known.difficulty, known.predictions)
+        return _Part(divided, self.calibrated, known.score / known.difficulty, known.action, known.difficulty)
+
+
+def _action_rows(part: _Part, names: Sequence[str], seed: int) -> list[ActionRow]:
+    rows = []
+    for action in part.actions:
+        own = part[part.action == action]
+        statistic = rho_statistic(own.predictions[:1], own.score)
+        n = len(own.score)
+        ends = bootstrap_interval(statistic, n, seed=seed)[0] if n > 1 else torch.full((2,), torch.nan)
+        rows.append(ActionRow(names[int(action)], n, _number(own.pooled()[0]), _ends(ends), _number(own.error()[0])))
+    return rows
+
+
+def _stack(columns: list[Tensor], like: Tensor) -> Tensor:
+    return torch.stack(columns, -1) if columns else like.new_full((len(like), 1), torch.nan)
+
+
+def _number(value: Tensor) -> float | None:
+    number = float(value)
+    return number if math.isfinite(number) else None
+
+
+def _ends(ends: Tensor) -> Ends | None:
+    low, high = ends.tolist()
+    return (low, high) if math.isfinite(low) and math.isfinite(high) else None

@@ -1,0 +1,51 @@
+import io
+
+import pytest
+import torch
+from torch import nn
+
+from lightning_modules.encoders import GCNEncoder, MLPEncoder
+
+ENCODERS = {
+    "paper": GCNEncoder(),
+    "wide": GCNEncoder(channels=16, depth=3, bias=True, self_loops=1.0, activation=nn.ELU),
+    "confidences": GCNEncoder(in_channels=3, channels=4),
+    "mlp": MLPEncoder(),
+}
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_shapes_and_independence_of_the_batch(name: str) -> None:
+    encoder = ENCODERS[name]
+    channels = encoder.convolutions[0].in_channels if isinstance(encoder, GCNEncoder) else 2
+    poses = torch.rand(6, 15, channels)
+    embedding = encoder(poses)
+    assert embedding.shape == (6, 50)
+    torch.testing.assert_close(embedding[2:3], encoder(poses[2:3]))
+    assert encoder(poses[:0]).shape == (0, 50)
+
+
+def test_sizes_are_those_of_the_paper() -> None:
+    shapes = [tuple(p.shape) for p in GCNEncoder().parameters()]
+    assert shapes == [(2, 2), (2, 2), (40, 30), (40,), (50, 40), (50,), (50, 50), (50,)]
+    assert shapes[2:] == [tuple(p.shape) for p in MLPEncoder().parameters()]
+
+
+def test_output_is_linear() -> None:
+    # else the cosine distance never passes 1 and the margin of 1.35 is out of reach
+    torch.manual_seed(0)
+    assert (GCNEncoder(channels=16)(torch.rand(64, 15, 2)) < 0).any()
+
+
+@pytest.mark.parametrize("wrong", [{"channels": 0}, {"depth": 0}, {"in_channels": 0}, {"embedding": 0}])
+def test_empty_widths_are_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="must be at least 1"):
+        GCNEncoder(**wrong)
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_state_dict_survives_weights_only(name: str) -> None:
+    buffer = io.BytesIO()
+    torch.save(ENCODERS[name].state_dict(), buffer)
+    buffer.seek(0)
+    ENCODERS[name].load_state_dict(torch.load(buffer, weights_only=True))
