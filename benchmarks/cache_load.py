@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from datamodules.cache import Provenance, read_cache, write_clip
+from datamodules.cache import PoseTable, Provenance, list_clips, read_cache, write_clip
 
 FRAMES = 104
 LISTS, SCALARS = "lists (this cache)", "45 scalar columns"
@@ -62,19 +62,25 @@ def make(folder: Path, clips: int) -> None:
         )
 
 
-def read_scalars(folder: Path) -> tuple[Any, ...]:
-    def read(path: Path) -> tuple[Any, ...]:
+def read_lists(folder: Path, clips: int) -> PoseTable:
+    return read_cache(folder, list_clips(folder)[:clips])
+
+
+def read_scalars(folder: Path, clips: int) -> tuple[Any, ...]:
+    def read(path: Path) -> pa.Table:
         with pq.ParquetFile(pa.BufferReader(path.read_bytes())) as file:
-            table = file.read(use_threads=False)
-        numbers = np.column_stack([table[f"c{column}"].to_numpy() for column in range(45)])
-        return table["person"].to_numpy(), table["frame"].to_numpy(), numbers
+            return file.read(use_threads=False)
 
-    with ThreadPoolExecutor() as pool:
-        clips = list(pool.map(read, sorted(folder.glob("*.parquet"))))
-    return tuple(np.concatenate(columns) for columns in zip(*clips, strict=True))
+    with ThreadPoolExecutor(2) as pool:
+        table = pa.concat_tables(pool.map(read, sorted(folder.glob("*.parquet"))[:clips]))
+    person, frame = (np.from_dlpack(pa.concat_arrays(table[name].chunks)) for name in ("person", "frame"))
+    numbers = np.empty((len(table), 45), dtype=np.float32)
+    for column in range(45):
+        numbers[:, column] = np.from_dlpack(pa.concat_arrays(table[f"c{column}"].chunks))
+    return person, frame, numbers
 
 
-READERS: dict[str, Callable[[Path], object]] = {LISTS: read_cache, SCALARS: read_scalars}
+READERS: dict[str, Callable[[Path, int], object]] = {LISTS: read_lists, SCALARS: read_scalars}
 
 
 def memory(key: str) -> float:
@@ -83,51 +89,59 @@ def memory(key: str) -> float:
     return int(status.split(f"{key}:")[1].split()[0]) / 1024
 
 
-def measure(folder: Path, layout: str) -> None:
+def measure(folder: Path, clips: int, layout: str) -> None:
     """Load once and print seconds and the peak memory beyond what the imports left."""
     before = memory("VmRSS")
     start = perf_counter()
-    table = READERS[layout](folder / layout)
+    table = READERS[layout](folder / layout, clips)
     seconds = perf_counter() - start
     print(json.dumps([seconds, memory("VmHWM") - before]))
     del table
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.cache_load", description=__doc__)
-    parser.add_argument("--clips", type=int, default=3000, help="clips of the full cache (default 3000)")
-    parser.add_argument("--runs", type=int, default=5, help="loads of each cache (default 5)")
-    parser.add_argument("--measure", nargs=2, metavar=("FOLDER", "LAYOUT"), help=argparse.SUPPRESS)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.cache_load", description="How fast a keypoint cache loads, and in how much memory."
+    )
+    parser.add_argument("--clips", type=int, default=3000, help="clips of the cache, of 104 frames (default 3000)")
+    parser.add_argument("--runs", type=int, default=5, help="loads of each size and layout (default 5)")
+    parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:
-        measure(Path(arguments.measure[0]), arguments.measure[1])
+        folder, clips, layout = arguments.measure
+        measure(Path(folder), int(clips), layout)
         return
 
     with tempfile.TemporaryDirectory() as scratch:
-        sizes = [max(arguments.clips // 4, 1), max(arguments.clips // 2, 1), arguments.clips]
-        for clips in sizes:
-            make(Path(scratch, str(clips)), clips)
+        make(Path(scratch), arguments.clips)
+        sizes = [max(arguments.clips // share, 1) for share in (4, 2, 1)]
         loads: dict[tuple[str, int], list[tuple[float, float]]] = {}
         for run in range(arguments.runs + 1):
-            for clips in sizes:
+            for size in sizes:
                 for layout in READERS:
-                    command = [sys.executable, "-m", "benchmarks.cache_load", "--measure", f"{scratch}/{clips}", layout]
+                    command = [sys.executable, "-m", "benchmarks.cache_load", "--measure", scratch, str(size), layout]
                     result = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
                     if run:  # the first round warms the page cache
-                        loads.setdefault((layout, clips), []).append(result)
-        print(f"median of {arguments.runs} loads, each in a fresh process, warm page cache; peak is beyond the imports")
-        print(f"{'layout':<20} {'clips':>6} {'frames':>8} {'seconds':>8} {'min-max':>10} {'peak MB':>8} {'disk MB':>8}")
-        for (layout, clips), results in sorted(loads.items()):
-            seconds = [result[0] for result in results]
-            peak = max(result[1] for result in results)
-            files = Path(scratch, str(clips), layout).iterdir()
-            disk = sum(file.stat().st_size for file in files) / 1e6
-            print(
-                f"{layout:<20} {clips:>6} {clips * FRAMES:>8} {median(seconds):>8.2f} "
-                f"{min(seconds):>5.2f}-{max(seconds):.2f} {peak:>8.0f} {disk:>8.0f}"
-            )
-        full, half = (median(result[0] for result in loads[LISTS, clips]) for clips in (sizes[2], sizes[1]))
-        print(f"twice the clips take {full / half:.2f} times as long; target: 3,000 clips in 3 s and 1,000 MB")
+                        loads.setdefault((layout, size), []).append(result)
+        disk = {
+            layout: sum(file.stat().st_size for file in Path(scratch, layout).iterdir()) / 1e6 for layout in READERS
+        }
+    from benchmarks._table import print_table  # its torch would only slow the measured processes down
+
+    rows = []
+    for (layout, size), results in sorted(loads.items()):
+        seconds = [result[0] for result in results]
+        spread = f"{min(seconds):.2f} - {max(seconds):.2f}"
+        peak = f"{max(result[1] for result in results):.0f}"
+        stored = f"{disk[layout] * size / arguments.clips:.0f}"
+        rows.append([layout, f"{size:,}", f"{size * FRAMES:,}", f"{median(seconds):.2f}", spread, peak, stored])
+    print_table(
+        f"Loading a keypoint cache: medians of {arguments.runs} loads in fresh processes, warm page cache",
+        ["layout", "clips", "frames", "seconds", "min - max", "peak MB beyond imports", "MB on disk"],
+        rows,
+    )
+    half, full = (median(result[0] for result in loads[LISTS, size]) for size in sizes[1:])
+    print(f"\ntwice the clips take {full / half:.2f} times as long; target: 3,000 clips in 3 s and 1,000 MB")
 
 
 if __name__ == "__main__":

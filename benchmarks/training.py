@@ -140,7 +140,9 @@ def main() -> None:
             speeds["ours"].append(shipped(folder, folder / "demo"))
             speeds["pyg"].append(timed(stock_pyg, loader, 1))
     median = {name: statistics.median(values) for name, values in speeds.items()}
-    ratio = {name: statistics.median(a / b for a, b in zip(speeds["ours"], speeds[name], strict=True)) for name in speeds}
+    ratio = {
+        name: statistics.median(a / b for a, b in zip(speeds["ours"], speeds[name], strict=True)) for name in speeds
+    }
     names = {
         "ours": "`run.py fit --config demo.yaml`, steps inside an epoch",
         "bare": "bare PyTorch loop, batches in memory, dense product, fused Adam",

@@ -7,8 +7,9 @@ from typing import Any
 
 import yaml
 from jsonargparse import Namespace
-from lightning import LightningDataModule, LightningModule, Trainer
+from lightning import LightningDataModule, LightningModule
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from commands.configs import CONFIGS, ConfigFile, Parser
 from errors import InputError
@@ -36,22 +37,28 @@ class PoseCLI(LightningCLI):
         """Parse, then find the checkpoint and the run folder it belongs to, and compare settings with that run's."""
         self.config = parser.parse_args(args)
         config = self.config[self.config.subcommand]
+        mine = yaml.safe_load(parser.dump(self.config, skip_unset=False))[self.config.subcommand]
         if self.config.subcommand != "fit" and config.ckpt_path is None:
-            config.ckpt_path = str(_newest_checkpoint(config))
-            print(f"checkpoint: {config.ckpt_path} (the newest run; --ckpt_path chooses another)", flush=True)
+            config.ckpt_path = str(_newest_checkpoint(config, mine))
+            print(f"checkpoint: {config.ckpt_path} (the newest such run; --ckpt_path chooses another)", flush=True)
         if config.ckpt_path is not None:
-            self._continue(config)
+            checkpoint = Path(config.ckpt_path)
+            _check_settings(load_checkpoint(checkpoint), mine, checkpoint, resuming=self.config.subcommand == "fit")
+            run = run_of_checkpoint(checkpoint)
+            for logger in _run_folders(config):
+                logger.init_args.folder = None if run is None else str(run)
 
-    def _continue(self, config: Namespace) -> None:
-        checkpoint = Path(config.ckpt_path)
-        saved = load_checkpoint(checkpoint).get("config")
-        if saved is not None:
-            mine = yaml.safe_load(self._subcommand_parsers[self.config.subcommand].dump(config, skip_none=False))
-            _compare(yaml.safe_load(saved), mine, checkpoint, resuming=self.config.subcommand == "fit")
-        run = run_of_checkpoint(checkpoint)
-        for logger in _run_folders(config):
-            if run is not None:
-                logger.init_args.folder = str(run)
+    def before_instantiate_classes(self) -> None:
+        """`--trainer.enable_progress_bar false` takes the bar of configs/trainer.yaml away; Lightning would object."""
+        trainer = self.config[self.config.subcommand].trainer
+        if trainer.enable_progress_bar is False:
+            callbacks = trainer.callbacks if isinstance(trainer.callbacks, list) else []
+            trainer.callbacks = [callback for callback in callbacks if not callback.class_path.endswith("ProgressBar")]
+
+    def after_instantiate_classes(self) -> None:
+        """Our own table stands in for Lightning's."""
+        if self.subcommand in ("validate", "test"):
+            self.config_init[self.subcommand].verbose = False
 
 
 def _run_folders(config: Namespace) -> list[Namespace]:
@@ -60,43 +67,57 @@ def _run_folders(config: Namespace) -> list[Namespace]:
     return [logger for logger in loggers if getattr(logger, "class_path", None) == RUN_FOLDER]
 
 
-def _newest_checkpoint(config: Namespace) -> Path:
-    """The best checkpoint of the newest run of this config.
+def _newest_checkpoint(config: Namespace, mine: dict[str, Any]) -> Path:
+    """The best checkpoint of the newest run with this model.
 
     Raises:
         InputError: there is none.
     """
     parents = [Path(logger.init_args.save_dir) / logger.init_args.name for logger in _run_folders(config)]
+    others = 0
     for parent in parents:
         for _, run in reversed(versions(parent)):
-            if (found := run / "checkpoints" / "best.ckpt").exists():
+            found = run / "checkpoints" / "best.ckpt"
+            if found.exists() and not _differing(load_checkpoint(found), mine, resuming=False):
                 return found
+            others += found.exists()
     where = str(parents[0]) if parents else "runs"
+    more = f" ({others} trained with another model or normalisation)" if others else ""
     raise InputError(
-        f"no trained model in {where}; train one first with `python run.py fit` and the same --config, or give "
-        "--ckpt_path"
+        f"no model trained with these settings in {where}{more}; train one with `python run.py fit` and the same "
+        "options, or give --ckpt_path"
     )
 
 
-def _compare(saved: dict[str, Any], mine: dict[str, Any], checkpoint: Path, resuming: bool) -> None:
-    """Refuse settings that the checkpoint would silently overrule, or that its weights were not trained for."""
-    ours, theirs = _flat(mine), _flat(saved)
-    kept = ("model.", "data.", "seed_everything") if resuming else ("model.", "data.init_args.normalisation.")
-    differing = [
-        key
-        for key in sorted(ours.keys() | theirs.keys())
-        if key.startswith(kept) and ours.get(key) != theirs.get(key)
-    ]
-    if differing:
-        key = differing[0]
+def _check_settings(saved: dict[str, Any], mine: dict[str, Any], checkpoint: Path, resuming: bool) -> None:
+    """Refuse settings that the checkpoint would silently overrule, or that its weights were not trained for.
+
+    Raises:
+        InputError: some differ.
+    """
+    if differing := _differing(saved, mine, resuming):
+        key, (theirs, ours) = next(iter(differing.items()))
         more = f" (and {len(differing) - 1} more)" if len(differing) > 1 else ""
         why = "a resumed run goes on with its own settings" if resuming else "a checkpoint is used as it was trained"
         run = run_of_checkpoint(checkpoint)
         how = f"use --config {run / 'config.yaml'}" if run else "use the config it was trained with"
         raise InputError(
-            f"{checkpoint}: trained with {key.replace('init_args.', '')} = {theirs.get(key)}, given {ours.get(key)}"
-            f"{more}; {why}: {how}, or train anew"
+            f"{checkpoint}: trained with {key.replace('init_args.', '')} = {theirs}, given {ours}{more}; {why}: {how}, "
+            "or train anew"
         )
+
+
+def _differing(saved: dict[str, Any], mine: dict[str, Any], resuming: bool) -> dict[str, tuple[Any, Any]]:
+    """Settings that must be those of the checkpoint and are not: key -> (theirs, ours)."""
+    if "config" not in saved:
+        return {}
+    theirs, ours = _flat(yaml.safe_load(saved["config"])), _flat(mine)
+    kept = ("model.", "data.", "seed_everything") if resuming else ("model.", "data.init_args.normalisation.")
+    return {
+        key: (theirs.get(key), ours.get(key))
+        for key in sorted(ours.keys() | theirs.keys())
+        if key.startswith(kept) and ours.get(key) != theirs.get(key)
+    }
 
 
 def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
@@ -114,22 +135,27 @@ def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
 
 def run(arguments: Sequence[str]) -> int:
     """Parse and run `[fit|validate|test|predict, ...]`; returns the exit code."""
-    argv, sys.argv = sys.argv, sys.argv[:1]  # LightningCLI warns when both its args and sys.argv are there
+    own = list(arguments) == sys.argv[1:]  # then LightningCLI reads them itself, as Lightning's launchers expect
     try:
-        PoseCLI(
-            LightningModule,
-            LightningDataModule,
-            subclass_mode_model=True,
-            subclass_mode_data=True,
-            trainer_class=Trainer,
-            seed_everything_default=0,
-            save_config_callback=RunRecord,
-            parser_class=Parser,
-            parser_kwargs={name: {"default_config_files": [str(CONFIGS / "trainer.yaml")]} for name in PoseCLI.subcommands()},
-            auto_configure_optimizers=False,
-            load_from_checkpoint_support=False,
-            args=list(arguments),
-        )
-    finally:
-        sys.argv = argv
+        _cli(None if own else list(arguments))
+    except MisconfigurationException as error:
+        raise InputError(str(error)) from error
     return 0
+
+
+def _cli(arguments: list[str] | None) -> PoseCLI:
+    return PoseCLI(
+        LightningModule,
+        LightningDataModule,
+        subclass_mode_model=True,
+        subclass_mode_data=True,
+        seed_everything_default=0,
+        save_config_callback=RunRecord,
+        parser_class=Parser,
+        parser_kwargs={
+            name: {"default_config_files": [str(CONFIGS / "trainer.yaml")]} for name in PoseCLI.subcommands()
+        },
+        auto_configure_optimizers=False,
+        load_from_checkpoint_support=False,
+        args=arguments,
+    )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold
 
 from datamodules.base import PoseDataModule
-from datamodules.cache import Provenance, check_clip_id, clip_path, read_file, write_clip
+from datamodules.cache import Provenance, check_clip_id, clip_path, read_clip, write_clip
 from datamodules.clips import ClipLabel
 from datamodules.skeleton import convert
 from errors import InputError
@@ -252,7 +252,7 @@ def _provenance(cache: Path, run: Run) -> Provenance | None:
     if not clip_path(cache, run.run_id).is_file():
         return None
     try:
-        return read_file(cache, run.run_id).provenance
+        return read_clip(cache, run.run_id).provenance[0]
     except InputError:
         return None
 

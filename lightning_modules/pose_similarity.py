@@ -43,9 +43,7 @@ class PoseSimilarity(LightningModule):
         InputError: margin or lr out of range, no scorer, a checkpoint of another model.
     """
 
-    def __init__(
-        self, encoder: nn.Module, scorers: list[ClipScorer], margin: float = 1.35, lr: float = 1e-4
-    ) -> None:
+    def __init__(self, encoder: nn.Module, scorers: list[ClipScorer], margin: float = 1.35, lr: float = 1e-4) -> None:
         super().__init__()
         if not 0 < margin <= 2 or not lr > 0:
             raise InputError(
@@ -63,6 +61,7 @@ class PoseSimilarity(LightningModule):
         self.evaluation: Evaluation | None = None
         self.scored: EmbeddedClips | None = None  # the tracks behind `evaluation` and `predictions`
         self.predictions: dict[str, Tensor] = {}  # by scorer, a number a track of `scored`
+        self.collapsed = False  # whether every embedding of the last evaluation was the same
         self._told_collapse = False
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -84,11 +83,16 @@ class PoseSimilarity(LightningModule):
 
     def validation_step(self, batch: ClipBatch, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Embed a batch of exemplars (loader 0) or of clips to score (loader 1)."""
-        collector = self.queries if dataloader_idx else self.exemplars
-        collector.update(batch, self(batch["poses"]))
+        self.predict_step(batch, batch_idx, dataloader_idx)
 
     test_step = validation_step
-    predict_step = validation_step
+
+    def predict_step(self, batch: ClipBatch, batch_idx: int, dataloader_idx: int = 0) -> Tensor:
+        """As `validation_step`; gives the embeddings [B, T, E]."""
+        collector = self.queries if dataloader_idx else self.exemplars
+        embedding: Tensor = self(batch["poses"])
+        collector.update(batch, embedding)
+        return embedding
 
     def on_validation_epoch_end(self) -> None:
         """Choose the scorers' options on the validation part, log how well they rank it."""
@@ -109,7 +113,8 @@ class PoseSimilarity(LightningModule):
         if fitting:
             self.best_spearman.fill_(max(self.best_spearman.item(), metrics["val/spearman"]))
             metrics["val/spearman_best"] = self.best_spearman.item()
-        metrics |= self._check_collapse(queries)
+        self._check_collapse(queries)
+        metrics |= {"val/collapsed": float(self.collapsed), "val/spread": spread(queries.embedding)}
         self.log("val/spearman", metrics.pop("val/spearman"), prog_bar=True, sync_dist=True)
         self.log_dict(metrics, sync_dist=True)
         if not fitting:
@@ -120,12 +125,8 @@ class PoseSimilarity(LightningModule):
         exemplars, queries = self._gather()
         for scorer in self._scorers():
             self.predictions[scorer.name] = scorer(queries, exemplars)
-        collapse = self._check_collapse(queries)
-        self.log_dict({name.replace("val/", "test/"): value for name, value in collapse.items()}, sync_dist=True)
+        self._check_collapse(queries)
         self._evaluate(exemplars, queries)
-        assert self.evaluation is not None
-        if (rho := self.evaluation.rows[0].rho) is not None:
-            self.log("test/spearman", rho, sync_dist=True)
 
     def on_predict_epoch_end(self) -> None:
         """Score the clips to predict."""
@@ -152,9 +153,9 @@ class PoseSimilarity(LightningModule):
     def _gather(self) -> tuple[EmbeddedClips, EmbeddedClips]:
         return self.exemplars.gather(), self.queries.gather()
 
-    def _check_collapse(self, queries: EmbeddedClips) -> dict[str, float]:
-        collapsed = is_collapsed(queries.embedding)
-        if collapsed and not self._told_collapse:
+    def _check_collapse(self, queries: EmbeddedClips) -> None:
+        self.collapsed = is_collapsed(queries.embedding)
+        if self.collapsed and not self._told_collapse:
             self._told_collapse = True
             rank_zero_warn(
                 "The embeddings have collapsed: every pose gets the same one, so all distances are alike and nothing "
@@ -162,7 +163,6 @@ class PoseSimilarity(LightningModule):
                 "(--seed_everything 1), wider graph layers (--model.encoder.channels 16) or another activation "
                 "(--model.encoder.activation torch.nn.ELU)."
             )
-        return {"val/collapsed": float(collapsed), "val/spread": spread(queries.embedding)}
 
     def _scorers(self) -> list[ClipScorer]:
         return [cast(ClipScorer, scorer) for scorer in self.scorers]

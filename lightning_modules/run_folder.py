@@ -56,10 +56,16 @@ class RunFolder(Logger):
 
     @property
     def log_dir(self) -> str:
-        """The run's folder; made when first asked for."""
+        """The run's folder; the main process makes it when first asked for, the others learn it by `folder_of`."""
         if self._folder is None:
+            if rank_zero_only.rank:
+                return str(self._parent)
             self._folder = self._make()
         return str(self._folder)
+
+    def settle(self, folder: Path) -> None:
+        """The run's folder is `folder`."""
+        self._folder = folder
 
     @rank_zero_only
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
@@ -121,8 +127,9 @@ def folder_of(trainer: Trainer) -> Path:
     own = next((logger for logger in trainer.loggers if isinstance(logger, RunFolder)), None)
     if own is None:
         return Path(trainer.log_dir or trainer.default_root_dir)
-    folder = own.log_dir if trainer.is_global_zero else None
-    return Path(trainer.strategy.broadcast(folder) or own.log_dir)
+    folder = Path(trainer.strategy.broadcast(own.log_dir))
+    own.settle(folder)
+    return folder
 
 
 def run_of_checkpoint(checkpoint: Path) -> Path | None:

@@ -26,7 +26,9 @@ def load_encoder(path: Path) -> nn.Module:
     config = _encoder_config(yaml.safe_load(checkpoint.get("config") or ""))
     class_path = config.get("class_path") if isinstance(config, dict) else None
     if not isinstance(class_path, str) or not class_path.startswith(ENCODERS):
-        raise InputError(f"{path}: its encoder is {class_path!r}, not a class of {ENCODERS.rstrip('.')}; it is not built")
+        raise InputError(
+            f"{path}: its encoder is {class_path!r}, not a class of {ENCODERS.rstrip('.')}; it is not built"
+        )
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(nn.Module, "encoder")
     weights = {

@@ -16,6 +16,7 @@ from drawing.evaluation import save_figure
 from lightning_modules.pose_similarity import PoseSimilarity
 from lightning_modules.run_folder import folder_of, write_atomically
 from scoring.evaluation import ClipTable, Evaluation, clip_table
+from scoring.scorers import ClipScorer
 
 
 class NamedClip(Protocol):
@@ -54,14 +55,16 @@ class EvaluationReport(Callback):
             return
         folder = _folder(folder, name)
         evaluation = pl_module.evaluation
-        collapsed = bool(trainer.callback_metrics.get(f"{'val' if name == 'validate' else name}/collapsed", 0.0))
-        settings = {scorer.name: str(scorer.setting) for scorer in pl_module.scorers}  # type: ignore[union-attr]
-        content = {"part": name, "collapsed": collapsed, "settings": settings, **evaluation.to_json()}
+        settings = {scorer.name: str(scorer.setting) for scorer in cast(list[ClipScorer], pl_module.scorers)}
+        content = {"part": name, "collapsed": pl_module.collapsed, "settings": settings, **evaluation.to_json()}
         write_atomically(folder / "metrics.json", json.dumps(content, indent=2) + "\n")
         write_predictions(folder / "predictions.parquet", evaluation.table, *_names(trainer))
+        rhos = {f"{name}/spearman_{row.name}": row.rho for row in evaluation.rows if row.rho is not None}
+        for logger in trainer.loggers:
+            logger.log_metrics({**rhos, f"{name}/collapsed": float(pl_module.collapsed)}, step=trainer.global_step)
         assert pl_module.scored is not None
         save_figure(folder / "figure.png", evaluation, pl_module.scored, _names(trainer)[1])
-        print_table(evaluation, name, collapsed)
+        print_table(evaluation, name, pl_module.collapsed)
         Console().print(f"metrics.json, predictions.parquet and figure.png: [bold]{folder}[/]")
 
 
@@ -94,7 +97,15 @@ def print_table(evaluation: Evaluation, part: str, collapsed: bool = False) -> N
     headers = ["predictor", "rho", "by clip", "by group", "pooled rho", "R-l2 x100", "execution rho"]
     by_group = any(row.by_group for row in evaluation.rows)
     execution = any(row.execution_rho is not None for row in evaluation.rows)
-    shown = [True, True, True, by_group, evaluation.headline == "fisher" and len(evaluation.actions) > 1, True, execution]
+    shown = [
+        True,
+        True,
+        True,
+        by_group,
+        evaluation.headline == "fisher" and len(evaluation.actions) > 1,
+        True,
+        execution,
+    ]
     for header, show in zip(headers, shown, strict=True):
         if show:
             table.add_column(header, justify="left" if header == "predictor" else "right")

@@ -44,7 +44,7 @@ class RunRecord(SaveConfigCallback):
         checkpoint["config"] = self._text()
 
     def _text(self) -> str:
-        return self.parser.dump(self.config, skip_none=False)
+        return self.parser.dump(self.config, skip_unset=False)
 
 
 def versions_in_use() -> dict[str, Any]:

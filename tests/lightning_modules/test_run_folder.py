@@ -36,7 +36,12 @@ def test_rewinding_takes_out_what_came_after_and_half_a_line(tmp_path: Path) -> 
     again = RunFolder(folder=run.log_dir)
     again.rewind(3)
     again.log_metrics({"loss": 9.0}, step=3)
-    assert [(row["step"], row["loss"]) for row in rows(again)] == [("0", "0.0"), ("1", "1.0"), ("2", "2.0"), ("3", "9.0")]
+    assert [(row["step"], row["loss"]) for row in rows(again)] == [
+        ("0", "0.0"),
+        ("1", "1.0"),
+        ("2", "2.0"),
+        ("3", "9.0"),
+    ]
 
 
 def test_versions_count_up_and_are_found(tmp_path: Path) -> None:

@@ -1,0 +1,36 @@
+"""A callback that kills its own process, for the tests of resuming."""
+
+import os
+import signal
+from typing import Any
+
+from lightning import Callback, LightningModule, Trainer
+
+
+class KillAt(Callback):
+    """SIGKILL when `hook` is called for the first time with `trainer.global_step >= step`."""
+
+    def __init__(self, hook: str, step: int) -> None:
+        self.hook = hook
+        self.step = step
+
+    def _kill(self, hook: str, trainer: Trainer) -> None:
+        if hook == self.hook and trainer.global_step >= self.step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        self._kill("on_train_batch_start", trainer)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self._kill("on_train_batch_end", trainer)
+
+    def on_validation_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        self._kill("on_validation_batch_end", trainer)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._kill("on_validation_end", trainer)
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._kill("on_train_epoch_start", trainer)
