@@ -115,7 +115,7 @@ def shipped(folder: Path, data: Path) -> float:
     """`python run.py fit --config demo.yaml` in a process of its own, its steps timed inside the epochs."""
     output = folder / "steps.json"
     command = [
-        sys.executable, "run.py", "fit", "--config", "demo.yaml", f"--data.root={data}", f"--data.cache={data}/cache",
+        sys.executable, "run.py", "fit", "--config", "demo.yaml", f"--data.root={data}",
         f"--trainer.max_epochs={EPOCHS}", "--trainer.logger.save_dir", str(folder / "runs"),
         "--trainer.callbacks+=benchmarks.step_timer.StepTimer", f"--trainer.callbacks.output={output}",
     ]  # fmt: skip
@@ -130,7 +130,7 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        data = Demo(root=str(folder / "demo"), cache=str(folder / "demo" / "cache"))
+        data = Demo(root=str(folder / "demo"))
         data.prepare_data()
         data.setup("fit")
         loader = data.train_dataloader()

@@ -1,13 +1,14 @@
 """`python run.py check CACHE`: everything that is wrong with a keypoint cache, one problem a line."""
 
 import argparse
+from collections.abc import Sequence
 
 
-def run(arguments: list[str]) -> int:
+def run(arguments: Sequence[str]) -> int:
     """Check a cache and print what was found.
 
     Args:
-        arguments: words of the command line after `check`.
+        arguments: the words after `run.py`, the first being the command's name.
 
     Returns:
         0 if the cache is sound, 2 if it has problems.
@@ -21,7 +22,7 @@ def run(arguments: list[str]) -> int:
         "clip, frame, what is wrong. Ends with exit code 2 if there are any.",
     )
     parser.add_argument("cache", metavar="CACHE", help="folder of the cache")
-    cache = parser.parse_args(arguments).cache
+    cache = parser.parse_args(arguments[1:]).cache
 
     from datamodules.cache import list_clips
     from datamodules.cache_check import check_cache

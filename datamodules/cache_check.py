@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from datamodules.cache import list_clips, read_file
+from datamodules.cache import list_clips, read_rows
 from datamodules.cache_file import ClipRows
 from datamodules.cache_rules import faults
 from datamodules.skeleton import JOINTS
@@ -56,7 +56,7 @@ def check_cache(root: str | Path) -> Iterator[Problem]:
 def check_clip(root: Path, clip: str) -> Iterator[Problem]:
     """Every problem of one clip."""
     try:
-        rows = read_file(root, clip)
+        rows = read_rows(root, clip)
     except InputError as error:
         yield Problem(clip, None, str(error).removeprefix(f"{root / clip}.parquet: "))
         return

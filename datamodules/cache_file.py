@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -48,16 +48,14 @@ class Provenance:
     weights_sha256: str | None = None
 
 
-@dataclass(frozen=True)
-class ClipRows:
-    """The rows of one file with the right types and shapes (those of `PoseTable`), their values not checked yet."""
+class ClipRows(NamedTuple):
+    """Rows with the right types and shapes (those of `PoseTable`), their values not checked yet."""
 
     person: npt.NDArray[np.int32]
     frame: npt.NDArray[np.int32]
     time: npt.NDArray[np.float64]
     xy: npt.NDArray[np.float32]
     confidence: npt.NDArray[np.float32]
-    provenance: Provenance
 
 
 def some(names: list[str]) -> str:
@@ -65,8 +63,8 @@ def some(names: list[str]) -> str:
     return ", ".join(map(repr, names[:3])) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def decode(content: bytes, clip_id: str) -> ClipRows:
-    """The rows of a clip's file; metadata, columns and types are checked, values are not.
+def decode(content: bytes, clip_id: str) -> tuple[pa.Table, Provenance]:
+    """The columns of a clip's file but clip_id, once metadata and name are found right; see `to_rows`.
 
     Raises:
         InputError: the file is damaged, or not a clip of this format and name (says what, not where).
@@ -78,17 +76,44 @@ def decode(content: bytes, clip_id: str) -> ClipRows:
     if not content.endswith(b"PAR1"):
         raise InputError(f"a truncated Parquet file; {_AGAIN}")
     try:
-        return _rows(*_table(content), clip_id)
+        table, provenance = _table(content)
+        ids = _names(table["clip_id"])
     except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(f"unreadable Parquet content ({' '.join(str(error).split())[:150]}); {_AGAIN}") from error
+    if not table.num_rows:
+        raise InputError("no rows; a clip needs at least one frame")
+    if ids != [clip_id]:
+        raise InputError(
+            f"its column clip_id says {some([str(name) for name in ids])}, not {clip_id!r}; a file bears the name of "
+            "its one clip: rename the file, or write the clip again"
+        )
+    return table.select(_SCHEMA.names[1:]), provenance
 
 
-def encode(clip_id: str, rows: ClipRows) -> memoryview:
+def to_rows(table: pa.Table) -> ClipRows:
+    """Arrow columns as arrays, NaN for null; column types and list lengths are checked, values are not.
+
+    Raises:
+        InputError: a column has the wrong type, or holds what the types of `ClipRows` cannot hold.
+    """
+    try:
+        return ClipRows(
+            person=_integers(table, "person"),
+            frame=_integers(table, "frame"),
+            time=_floats(_one_array(table["time"]), "time", pa.float64()),
+            xy=_lists(table["xy"], "xy", 2 * _JOINTS).reshape(-1, _JOINTS, 2),
+            confidence=_lists(table["confidence"], "confidence", _JOINTS),
+        )
+    except pa.ArrowException as error:
+        raise InputError(f"unreadable columns ({' '.join(str(error).split())[:150]}); {_AGAIN}") from error
+
+
+def encode(clip_id: str, rows: ClipRows, provenance: Provenance) -> memoryview:
     """The file of a clip."""
     count = len(rows.frame)
     xy = rows.xy.reshape(count, -1)
     nobody = np.isnan(xy).all(axis=1, keepdims=True).repeat(xy.shape[1], axis=1)
-    facts = {"format_version": FORMAT_VERSION, "skeleton": SKELETON, **asdict(rows.provenance)}
+    facts = {"format_version": FORMAT_VERSION, "skeleton": SKELETON, **asdict(provenance)}
     table = pa.table(
         [
             pa.DictionaryArray.from_arrays(np.zeros(count, np.int32), [clip_id]),
@@ -150,33 +175,15 @@ def _provenance(metadata: bytes | None) -> Provenance:
     return Provenance(*values)
 
 
-def _rows(table: pa.Table, provenance: Provenance, clip_id: str) -> ClipRows:
-    if not table.num_rows:
-        raise InputError("no rows; a clip needs at least one frame")
-    if (ids := _names(table["clip_id"])) != [clip_id]:
-        raise InputError(
-            f"its column clip_id says {some([str(name) for name in ids])}, not {clip_id!r}; a file bears the name of "
-            "its one clip: rename the file, or write the clip again"
-        )
-    count = table.num_rows
-    return ClipRows(
-        person=_integers(table, "person"),
-        frame=_integers(table, "frame"),
-        time=_floats(_one_array(table["time"]), "time", pa.float64()),
-        xy=_lists(table["xy"], "xy", 2 * _JOINTS).reshape(count, _JOINTS, 2),
-        confidence=_lists(table["confidence"], "confidence", _JOINTS),
-        provenance=provenance,
-    )
-
-
 def _names(column: pa.ChunkedArray) -> list[str | None]:
     """The different values of a column of strings."""
     kind = column.type
     if pa.types.is_dictionary(kind):
-        if column.num_chunks == 1 and not column.null_count and len(column.chunk(0).dictionary) == 1:
-            kind, column = kind.value_type, column.chunk(0).dictionary
-        else:
-            kind, column = kind.value_type, column.cast(kind.value_type)
+        kind = kind.value_type
+        chunk = column.chunk(0) if column.num_chunks == 1 else None
+        if chunk is not None and len(chunk) and not chunk.null_count and len(chunk.dictionary) == 1:
+            return [chunk.dictionary[0].as_py()]
+        column = column.cast(kind)
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
         raise _wrong_type("clip_id", kind, "strings")
     names: list[str | None] = column.unique().to_pylist()
@@ -185,6 +192,11 @@ def _names(column: pa.ChunkedArray) -> list[str | None]:
 
 def _one_array(column: pa.ChunkedArray) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
+
+
+def _numpy(array: pa.Array) -> npt.NDArray[Any]:
+    """A copy of an array without nulls; pyarrow's own to_numpy would import pandas, where there is one."""
+    return np.array(np.from_dlpack(array))
 
 
 def _integers(table: pa.Table, name: str) -> npt.NDArray[np.int32]:
@@ -198,8 +210,7 @@ def _integers(table: pa.Table, name: str) -> npt.NDArray[np.int32]:
             column = column.cast(pa.int32())
         except pa.ArrowInvalid:
             raise InputError(f"column {name} holds numbers that do not fit into int32; number from 0 on") from None
-    numbers: npt.NDArray[np.int32] = column.to_numpy()
-    return numbers
+    return _numpy(column)
 
 
 def _floats(column: pa.Array, name: str, target: Any) -> npt.NDArray[Any]:
@@ -209,7 +220,11 @@ def _floats(column: pa.Array, name: str, target: Any) -> npt.NDArray[Any]:
         raise _wrong_type(name, kind, str(target))
     if kind != target:
         column = column.cast(target, safe=False)
-    numbers: npt.NDArray[Any] = column.to_numpy(zero_copy_only=False)
+    if not column.null_count:
+        return _numpy(column)
+    filled = pa.Array.from_buffers(target, len(column), [None, column.buffers()[1]], offset=column.offset)
+    numbers = _numpy(filled)
+    numbers[_numpy(column.is_null().cast(pa.uint8())).view(np.bool_)] = np.nan
     return numbers
 
 
@@ -227,7 +242,7 @@ def _lists(column: pa.ChunkedArray, name: str, size: int) -> npt.NDArray[np.floa
     if not lists.null_count:
         return values.reshape(-1, size)
     rows = np.full((len(lists), size), np.nan, dtype=np.float32)
-    rows[lists.is_valid().to_numpy(zero_copy_only=False)] = values.reshape(-1, size)
+    rows[_numpy(lists.is_valid().cast(pa.uint8())).view(np.bool_)] = values.reshape(-1, size)
     return rows
 
 

@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -290,6 +290,14 @@ def test_what_other_tools_make_of_a_clip_is_read_alike(
     assert_same(read_cache(tmp_path), {"clip": clip})
 
 
+@pytest.mark.parametrize("kind", [pa.list_(pa.float32()), pa.list_(pa.float32(), 30), pa.list_(pa.null())])
+def test_a_person_never_found_may_be_null_throughout(tmp_path: Path, kind: pa.DataType) -> None:
+    path = write(tmp_path)
+    nothing = [[None] * 30] * 5 if pa.types.is_fixed_size_list(kind) else [None] * 5
+    rewrite(path, lambda table: with_column(table, "xy", pa.array(nothing, kind)))
+    assert np.isnan(read_cache(tmp_path).xy).all()
+
+
 @pytest.mark.parametrize("column", ["confidence", "time"])
 def test_a_column_of_nulls_without_a_type_is_unknown(tmp_path: Path, column: str) -> None:
     kind = pa.null() if column == "time" else pa.list_(pa.null())
@@ -345,6 +353,7 @@ two = arrays(3, 2)
         ({"frame": np.zeros(0, int)}, r"frame has the shape \[0\]"),
         ({"person": 0.5}, "person must be integers"),
         ({"provenance": Provenance("")}, "names no source"),
+        ({"provenance": Provenance("s", estimator=cast(str, Path("weights")))}, "names no source, or not in words"),
     ],
 )
 def test_bad_arrays_are_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:

@@ -300,7 +300,7 @@ def test_extreme_coordinates(dtype: Any) -> None:
     for scale in (1, limits.tiny):
         for keep in (False, True):
             got, present = Normalisation(keep_aspect=keep)(xy * dtype(scale), None)
-            np.testing.assert_array_equal(got[:3], [[1, 1], [0, 0], [0.5, 0.5]])
+            np.testing.assert_array_equal(got[:3], [[1.0, 1.0], [0.0, 0.0], [0.5, 0.5]])
             assert present.all()
 
 
