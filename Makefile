@@ -5,6 +5,9 @@ FULL := .venv-full
 BIN := $(VENV)/bin
 PIP_FLAGS := --quiet --disable-pip-version-check
 
+# Two test processes on two cores: more threads than that only wait for each other.
+tests full: export OMP_NUM_THREADS := 1
+
 .PHONY: demo test lint types tests full clean
 
 demo: $(VENV)/.light

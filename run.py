@@ -38,7 +38,9 @@ def main(args: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if args is None else args)
     if not words or words[0] in ("-h", "--help"):
         print(overview())
-        return 0
+        if not words:
+            print("error: no command given; see above", file=sys.stderr)
+        return 0 if words else 2
     command = COMMANDS.get(words[0])
     if command is None:
         near = difflib.get_close_matches(words[0], COMMANDS, 1)

@@ -11,8 +11,8 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     """A Markdown table under a line that names the machine."""
     print(f"\n{title}")
     print(
-        f"({platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, torch {torch.__version__}, "
-        f"{torch.get_num_threads()} threads)\n"
+        f"({platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
+        f"torch {torch.__version__}, {torch.get_num_threads()} threads)\n"
     )
     print("| " + " | ".join(columns) + " |")
     print("|" + "---|" * len(columns))

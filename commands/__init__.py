@@ -1,6 +1,8 @@
 """The commands of run.py, one file each; nothing here may import anything heavy."""
 
+import argparse
 from dataclasses import dataclass
+from typing import Any, NoReturn
 
 
 @dataclass(frozen=True)
@@ -14,6 +16,17 @@ class Command:
 
     module: str
     summary: str
+
+
+class OptionParser(argparse.ArgumentParser):
+    """Reads the options of a command; complains in one line, and takes no abbreviation for an option."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(allow_abbrev=False, **kwargs)
+
+    def error(self, message: str) -> NoReturn:
+        """End the process with exit code 2 and one line on standard error."""
+        self.exit(2, f"error: {message}; python {self.prog} --help tells what there is\n")
 
 
 COMMANDS = {

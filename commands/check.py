@@ -1,7 +1,8 @@
 """`python run.py check CACHE`: everything that is wrong with a keypoint cache, one problem a line."""
 
-import argparse
 from collections.abc import Sequence
+
+from commands import OptionParser
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -16,7 +17,7 @@ def run(arguments: Sequence[str]) -> int:
     Raises:
         InputError: there is no cache at that path.
     """
-    parser = argparse.ArgumentParser(
+    parser = OptionParser(
         prog="run.py check",
         description="Check every clip of a keypoint cache (docs/keypoint-cache.md) and print each problem on a line: "
         "clip, frame, what is wrong. Ends with exit code 2 if there are any.",

@@ -1,8 +1,9 @@
 """`python run.py skeleton`: a picture of the 15 joints and 14 bones."""
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
+
+from commands import OptionParser
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -17,7 +18,7 @@ def run(arguments: Sequence[str]) -> int:
     Raises:
         InputError: the picture cannot be written there, or its suffix is unknown.
     """
-    parser = argparse.ArgumentParser(
+    parser = OptionParser(
         prog="run.py skeleton", description="Draw the 15 joints, numbered and named, and the 14 bones."
     )
     parser.add_argument(

@@ -1,5 +1,6 @@
 """`python run.py fit|validate|test|predict`: a LightningCLI over any model and data module."""
 
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,10 +9,11 @@ from typing import Any
 import yaml
 from jsonargparse import Namespace
 from lightning import LightningDataModule, LightningModule
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from commands.configs import CONFIGS, ConfigFile, Parser
+from commands.configs import CONFIGS, ConfigFile, Parser, given
 from errors import InputError
 from lightning_modules.callbacks.run_record import RunRecord
 from lightning_modules.checkpoint_io import load_checkpoint
@@ -37,6 +39,7 @@ class PoseCLI(LightningCLI):
         """Parse, then find the checkpoint and the run folder it belongs to, and compare settings with that run's."""
         self.config = parser.parse_args(args)
         config = self.config[self.config.subcommand]
+        _check_seed(config.seed_everything, getattr(parser, "args", []))
         mine = yaml.safe_load(parser.dump(self.config, skip_unset=False))[self.config.subcommand]
         if self.config.subcommand != "fit" and config.ckpt_path is None:
             config.ckpt_path = str(_newest_checkpoint(config, mine))
@@ -55,6 +58,20 @@ class PoseCLI(LightningCLI):
             callbacks = trainer.callbacks if isinstance(trainer.callbacks, list) else []
             trainer.callbacks = [callback for callback in callbacks if not callback.class_path.endswith("ProgressBar")]
 
+    def instantiate_classes(self) -> None:
+        """Build model, data and trainer; what they refuse is for the user to correct.
+
+        Raises:
+            InputError: the first cause: jsonargparse wraps it up in lists of types.
+        """
+        try:
+            super().instantiate_classes()
+        except ValueError as error:
+            cause: BaseException = error
+            while cause.__cause__ is not None and not isinstance(cause, InputError):
+                cause = cause.__cause__
+            raise InputError(str(cause)) from error
+
     def after_instantiate_classes(self) -> None:
         """Our own table stands in for Lightning's."""
         if self.subcommand in ("validate", "test"):
@@ -65,6 +82,22 @@ def _run_folders(config: Namespace) -> list[Namespace]:
     loggers = config.trainer.logger
     loggers = loggers if isinstance(loggers, list) else [loggers]
     return [logger for logger in loggers if getattr(logger, "class_path", None) == RUN_FOLDER]
+
+
+def _check_seed(seed: int | bool, words: Sequence[str]) -> None:
+    """Refuse what Lightning would take as "any seed", and a seed of the pairs that the other one overrules.
+
+    Raises:
+        InputError: not a seed.
+    """
+    if isinstance(seed, bool) or not 0 <= seed < 2**32:
+        raise InputError(f"seed_everything is {str(seed).lower()}, expected a whole number from 0 to {2**32 - 1}")
+    for item in given(words):
+        if item.key == "data.seed" and item.value != str(seed):
+            raise InputError(
+                f"{item.where}: data.seed is {item.value}, but follows seed_everything, which is {seed}; set "
+                "seed_everything"
+            )
 
 
 def _newest_checkpoint(config: Namespace, mine: dict[str, Any]) -> Path:
@@ -140,6 +173,8 @@ def run(arguments: Sequence[str]) -> int:
         _cli(None if own else list(arguments))
     except MisconfigurationException as error:
         raise InputError(str(error)) from error
+    except SIGTERMException:
+        return 128 + signal.SIGTERM
     return 0
 
 

@@ -106,14 +106,13 @@ class PoseDataModule(LightningDataModule):
         self._check_learnable(parts)
         self.tracks = build_tracks(read_cache(self.cache, [label.clip_id for label in self.clips]), self.normalisation)
         self._build_table()
+        if stage == "fit":
+            self._sampler()  # complains before anything is written
 
     def train_dataloader(self) -> PairLoader:
         """Batches of pairs of the training part without `val`."""
-        count = int((self.part == "train").sum())  # the training clips come first
-        sampler = PairSampler(
-            self.action[:count], np.array([label.score for label in self.clips[:count]]), self.pairs, self.seed
-        )
-        return PairLoader(self._first_tracks(count), sampler, self.batch_size, *self._process())
+        sampler = self._sampler()
+        return PairLoader(self._first_tracks(len(sampler.order)), sampler, self.batch_size, *self._process())
 
     def val_dataloader(self) -> Loaders:
         """Exemplars (train without val), then val."""
@@ -196,6 +195,11 @@ class PoseDataModule(LightningDataModule):
         }
         self.table = {name: torch.from_numpy(column[tracks.clip]) for name, column in columns.items()}
         self.table["phases"] = torch.from_numpy(phases)
+
+    def _sampler(self) -> PairSampler:
+        count = int((self.part == "train").sum())  # the training clips come first
+        scores = np.array([label.score for label in self.clips[:count]])
+        return PairSampler(self.action[:count], scores, self.pairs, self.seed)
 
     def _loader(self, *parts: str) -> ClipLoader:
         chosen = np.flatnonzero(np.isin(self.part, parts)[self.tracks.clip])

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -60,7 +61,8 @@ class Tracks:
     @property
     def length(self) -> NDArray[np.int64]:
         """Frames of each track [K], those without a pose included."""
-        return np.diff(self.start)
+        length: NDArray[np.int64] = np.diff(self.start)
+        return length
 
     def moments(self, count: int) -> NDArray[np.int64]:
         """Rows of `poses` [K, count] at `count` relative times, the middles of equal shares of each track.
@@ -69,11 +71,15 @@ class Tracks:
         """
         middles = 2 * np.arange(count, dtype=np.int64) + 1
         index = middles[None, :] * self.length[:, None] // (2 * count)
-        return self.rows[self.start[:-1, None] + index]
+        rows: NDArray[np.int64] = self.rows[self.start[:-1, None] + index]
+        return rows
 
     def at(self, track: NDArray[np.int64], time: NDArray[np.float64]) -> NDArray[np.int64]:
         """Rows of `poses` for tracks [...] at relative times [...] in [0, 1)."""
-        return self.rows[self.start[track] + (time * self.length[track]).astype(np.int64)]
+        length = self.length[track]
+        index = np.minimum((time * length).astype(np.int64), length - 1)  # a product may round up to the length
+        rows: NDArray[np.int64] = self.rows[self.start[track] + index]
+        return rows
 
 
 def build_tracks(table: PoseTable, normalisation: Normalisation) -> Tracks:
@@ -83,7 +89,7 @@ def build_tracks(table: PoseTable, normalisation: Normalisation) -> Tracks:
     and how long a clip is, would give the score away on timed sports.)
 
     Raises:
-        InputError: a clip has fewer than two frames with a visible joint.
+        InputError: a clip has fewer than two frames with a visible joint, or only poses whose joints are all one point.
     """
     poses, present = normalisation(table.xy, table.confidence)
     seen = present.any(axis=-1)
@@ -97,6 +103,13 @@ def build_tracks(table: PoseTable, normalisation: Normalisation) -> Tracks:
             f"clip {table.clip_ids[clip]!r}: {int(seen_of_clip[clip])} frames with a visible joint (confidence of at "
             f"least {normalisation.min_confidence}), a clip needs two; extract its keypoints again or take it out of "
             "the labels"
+        )
+    shaped = seen & (poses != 0.5).any(axis=(-2, -1))  # 0.5 throughout: what a pose without extent becomes
+    shaped_of_clip = np.bincount(table.track_clip[track_of_row[shaped]], minlength=len(table.clip_ids))
+    for clip in np.flatnonzero(shaped_of_clip == 0):
+        raise InputError(
+            f"clip {table.clip_ids[clip]!r}: in every frame all visible joints are at one point, which is no pose; "
+            "extract its keypoints again or take it out of the labels"
         )
     rows = np.cumsum(seen) - 1  # the row seen last, counted over the whole cache
     first_row = np.concatenate([[0], np.cumsum(seen_of_track)])[:-1]
@@ -123,7 +136,7 @@ def phase_times(label: ClipLabel, frames: NDArray[np.int64]) -> list[float]:
     """
     times = np.searchsorted(frames, np.asarray(label.phases)) / len(frames)
     bounds = [0.0, *times.tolist(), 1.0]
-    if any(a >= b for a, b in zip(bounds, bounds[1:], strict=False)):
+    if any(a >= b for a, b in pairwise(bounds)):
         raise InputError(
             f"clip {label.clip_id!r}: phases begin at frames {list(label.phases)}, which must increase and lie inside "
             f"the clip's frames {frames[0]} to {frames[-1]}"

@@ -1,4 +1,4 @@
-"""The pairs of poses that train the Siamese network: one global, seeded stream an epoch, drawn without Python per pair."""
+"""The pairs of poses that train the Siamese network: one global, seeded stream, drawn without Python per pair."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -54,4 +54,4 @@ def _whole_groups(labels: Sequence[ClipLabel], share: float, rng: np.random.Gene
     for i in rng.permutation(len(groups)):
         if len(held) + len(groups[i]) <= share * len(labels):
             held |= set(groups[i])
-    return held or set(min(groups, key=len))
+    return held or set(sorted(groups, key=len)[0])

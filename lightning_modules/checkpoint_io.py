@@ -27,7 +27,7 @@ class SafeCheckpointIO(TorchCheckpointIO):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, buffer.getvalue())
 
-    def load_checkpoint(  # type: ignore[override]  # Lightning's has more positional freedom than it uses
+    def load_checkpoint(
         self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = True
     ) -> dict[str, Any]:
         """Read a checkpoint as data."""
@@ -44,6 +44,8 @@ def load_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
         checkpoint = torch.load(path, map_location=map_location, weights_only=True)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such checkpoint") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error}); give a checkpoint file") from error
     except UnpicklingError as error:
         raise InputError(
             f"{path}: refused, it holds more than tensors and plain values, or is no checkpoint; use one that this "

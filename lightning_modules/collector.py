@@ -27,13 +27,12 @@ class ClipCollector(Metric):
 
     def update(self, batch: ClipBatch, embedding: Tensor) -> None:
         """Add a batch of B tracks and the embeddings [B, T, E] of their poses."""
-        self.embedding.append(embedding)
-        for name in FIELDS[1:]:
-            getattr(self, name).append(batch[name])  # type: ignore[literal-required]
+        for name, value in {**batch, "embedding": embedding}.items():
+            getattr(self, name).append(value)
 
     def compute(self) -> Tensor:
         """How many tracks this process has."""
-        return torch.tensor(sum(map(len, self.track)))
+        return torch.tensor(sum(len(part) for part in getattr(self, "track")))  # noqa: B009  (made by add_state)
 
     def gather(self) -> EmbeddedClips:
         """All tracks of all processes, sorted by their index; then empty again.

@@ -57,6 +57,7 @@ class PoseSimilarity(LightningModule):
         self.loss = ContrastiveLoss(margin)
         self.lr = lr
         self.exemplars, self.queries = ClipCollector(), ClipCollector()
+        self.best_spearman: Tensor
         self.register_buffer("best_spearman", torch.tensor(-torch.inf, dtype=torch.float64))
         self.evaluation: Evaluation | None = None
         self.scored: EmbeddedClips | None = None  # the tracks behind `evaluation` and `predictions`
@@ -70,8 +71,8 @@ class PoseSimilarity(LightningModule):
 
     def forward(self, poses: Tensor) -> Tensor:
         """Normalised poses [..., 15, C] to embeddings [..., E]."""
-        embedding: Tensor = self.encoder(poses.flatten(0, -3))
-        return embedding.unflatten(0, poses.shape[:-2])
+        embedding: Tensor = self.encoder(poses.flatten(0, -3)).unflatten(0, poses.shape[:-2])
+        return embedding
 
     def training_step(self, batch: PairBatch, batch_idx: int) -> Tensor:
         """Mean of eq. (4) over the batch; RunMonitor logs it."""
@@ -114,7 +115,7 @@ class PoseSimilarity(LightningModule):
             self.best_spearman.fill_(max(self.best_spearman.item(), metrics["val/spearman"]))
             metrics["val/spearman_best"] = self.best_spearman.item()
         self._check_collapse(queries)
-        metrics |= {"val/collapsed": float(self.collapsed), "val/spread": spread(queries.embedding)}
+        metrics |= {"val/collapsed": float(self.collapsed), "val/spread": float(spread(queries.embedding))}
         self.log("val/spearman", metrics.pop("val/spearman"), prog_bar=True, sync_dist=True)
         self.log_dict(metrics, sync_dist=True)
         if not fitting:

@@ -58,7 +58,7 @@ class RunFolder(Logger):
     def log_dir(self) -> str:
         """The run's folder; the main process makes it when first asked for, the others learn it by `folder_of`."""
         if self._folder is None:
-            if rank_zero_only.rank:
+            if _rank():
                 return str(self._parent)
             self._folder = self._make()
         return str(self._folder)
@@ -146,6 +146,11 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _rank() -> int:
+    rank: int = getattr(rank_zero_only, "rank", 0)  # set by Lightning on every process
+    return rank
 
 
 def _read(path: Path) -> tuple[list[str], list[dict[str, str]]]:

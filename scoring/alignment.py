@@ -111,8 +111,8 @@ class DTWAlignment(Alignment):
     """Dynamic time warping on D: the path from the first two poses to the last two with the smallest sum of D.
 
     A step moves on by one pose in both clips, in the query, or in the exemplar; among equal sums they are preferred in
-    that order, looking back from the end. Means are over the pairs of poses on the path (its length lies between T and
-    2 T - 1). The clips may have different numbers of poses.
+    that order, looking back from the end. Means are over the pairs of poses on the path (T to 2 T - 1 of
+    them). The clips may have different numbers of poses.
     """
 
     name = "DTW"
@@ -183,24 +183,28 @@ class _PathTable:
         return Aligned(distance.view(n, m), score.view(n, m))
 
     def _trace(self, sums: Tensor, u: float) -> tuple[Tensor, Tensor]:
-        """Walks all paths of sums [rows, pairs] back together, one anti-diagonal at a time."""
-        total = here = sums[self.start[-1] + self.t - 1]
-        pose = torch.full((1, len(total)), self.t - 1, device=sums.device)
-        on = torch.ones_like(pose, dtype=torch.bool)
-        path = sums.new_empty(self.t + self.s - 1, len(total))
-        for k in range(self.t + self.s - 2, -1, -1):
+        """Walks all paths of sums [rows, pairs] back together, one anti-diagonal at a time.
+
+        A path that moves on in both clips passes over an anti-diagonal; there it waits, as if it came by the exemplar.
+        """
+        count = self.t + self.s - 1
+        along = sums.new_empty(count + 1, sums.shape[1])
+        waits = torch.zeros(along.shape, dtype=torch.bool, device=sums.device)
+        along[count] = sums[self.start[-1] + self.t - 1]
+        pose = torch.full((1, sums.shape[1]), self.t - 1, device=sums.device)
+        sum_at, wait_at = torch.split(along, 1), torch.split(waits, 1)
+        for k in range(count - 1, -1, -1):
             both = sums[self.start[k] - 1 :].gather(0, pose)
             query = sums[self.start[k + 1] - 1 :].gather(0, pose)
             exemplar = sums[self.start[k + 1] :].gather(0, pose)
-            best = torch.minimum(torch.minimum(query, exemplar), both)
-            # A path that moves on in both clips passes over the next anti-diagonal.
-            path[k] = torch.where(on[0], here - best[0], torch.inf)
-            here = torch.where(on[0], best[0], here)
-            in_both = (both == best).logical_and_(on)
-            pose -= (query == best).logical_and_(on).logical_or_(in_both).long()
-            on = ~in_both
-        length = path.isfinite().sum(0)
-        return (total / length).clamp(0, 2), path.div_(u).square_().mul_(-0.5).exp_().sum(0).mul_(100) / length
+            by_query = torch.minimum(both, query).masked_fill_(wait_at[k + 1], torch.inf)
+            torch.minimum(by_query, exemplar, out=sum_at[k])
+            moved = by_query <= exemplar
+            torch.logical_and(moved, both <= query, out=wait_at[k])
+            pose.sub_(moved.long())
+        waited = waits[1:].sum(0)
+        score = along.diff(dim=0).div_(u).square_().mul_(-0.5).exp_().sum(0) - waited
+        return (along[count] / (count - waited)).clamp(0, 2), 100 * score / (count - waited)
 
 
 def _units(clips: EmbeddedClips) -> Tensor:

@@ -1,7 +1,7 @@
 """All metrics of one evaluation, for every scorer and the trivial predictors beside them."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -168,13 +168,48 @@ def evaluate(
         See `Evaluation`; undefined numbers are None, never NaN.
     """
     trivial = trivial_predictions(queries, exemplars, covariate_names)
-    table = clip_table(queries, {**predictions, **trivial})
+    known = exemplars.score.isfinite()
+    return evaluate_table(
+        clip_table(queries, {**predictions, **trivial}),
+        headline=headline,
+        action_names=action_names,
+        trivial=trivial.keys(),
+        uncalibrated=UNCALIBRATED | {name for name, on_scale in (calibrated or {}).items() if not on_scale},
+        training=(exemplars.action[known].cpu(), exemplars.score[known].cpu()),
+        seed=seed,
+        synthetic=synthetic,
+    )
+
+
+def evaluate_table(
+    table: ClipTable,
+    *,
+    headline: Headline,
+    action_names: Sequence[str],
+    trivial: Container[str] = (),
+    uncalibrated: Container[str] = (),
+    training: tuple[Tensor, Tensor] | None = None,
+    seed: int = 0,
+    synthetic: bool = False,
+) -> Evaluation:
+    """Metrics of predictions that were made before, as `evaluate` computes them.
+
+    Args:
+        table: the clips and their predictions.
+        headline: which mean of the rhos is the main result.
+        action_names: by action index.
+        trivial: names of the trivial predictors.
+        uncalibrated: names of the predictors that are not on the scale of the scores.
+        training: actions [m] and known scores [m] of the training clips. Without them the pooled rho over several
+            actions is undefined where the headline is "fisher".
+        seed: seed of the intervals.
+        synthetic: whether the clips are generated; carried along.
+    """
     names = list(table.predictions)
-    on_scale = [name not in UNCALIBRATED if name in trivial else (calibrated or {}).get(name, True) for name in names]
     keep = table.score.isfinite()
     part = _Part(
         predictions=torch.stack([table.predictions[name][keep] for name in names]),
-        calibrated=torch.tensor(on_scale),
+        calibrated=torch.tensor([name not in uncalibrated for name in names]),
         score=table.score[keep],
         action=table.action[keep],
         difficulty=table.difficulty[keep],
@@ -183,7 +218,7 @@ def evaluate(
     n, groups = len(part.score), len(torch.unique(group[group >= 0]))
     fisher = headline == "fisher"
 
-    pooled = spearman(*part.comparable(exemplars)) if fisher and len(part.actions) > 1 else part.pooled()
+    pooled = spearman(*part.comparable(training)) if fisher and len(part.actions) > 1 else part.pooled()
     per_action = part.per_action()
     mean = fisher_mean(per_action)
     error = part.errors().nanmean(-1) if fisher else part.error()
@@ -251,16 +286,15 @@ class _Part:
         """R-l2 x 100 [P, A], each action by its own range."""
         return _stack([self[self.action == action].error() for action in self.actions], self.predictions)
 
-    def comparable(self, exemplars: EmbeddedClips) -> tuple[Tensor, Tensor]:
-        """Predictions [P, n] and scores [n] on one scale for all actions."""
+    def comparable(self, training: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor]:
+        """Predictions [P, n] and scores [n] on one scale for all actions, given training actions and scores."""
         predictions, score = self.predictions.clone(), self.score.clone()
-        known = exemplars.score.isfinite()
-        training, action = exemplars.score[known].cpu(), exemplars.action[known].cpu()
-        if not len(training):
+        if training is None or not len(training[1]):
             return predictions.fill_(torch.nan), score
+        action, scores = training
         for one in self.actions:
-            own = training[action == one]
-            own = own if len(torch.unique(own)) > 1 else training
+            own = scores[action == one]
+            own = own if len(torch.unique(own)) > 1 else scores
             low, extent = own.min(), own.max() - own.min()
             members = self.action == one
             normalised = (self.predictions[:, members] - low) / extent

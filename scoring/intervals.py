@@ -10,7 +10,7 @@ from scoring.metrics import fisher_mean, resampled_spearman
 Statistic = Callable[[Tensor], Tensor]
 """From weights [B, n], how often each clip occurs in each of B resamples, to values [B, ...]; NaN where undefined."""
 
-_WEIGHTS_AT_ONCE = 1 << 22
+_WEIGHTS_AT_ONCE = 1 << 20
 
 
 def resampling_weights(

@@ -1,5 +1,6 @@
 """What every clip scorer has in common: from embedded clips and scored exemplars to a prediction for each clip."""
 
+import math
 from collections.abc import Callable, Hashable
 
 import torch
@@ -75,9 +76,10 @@ class ClipScorer(nn.Module):
             exemplars: scored clips, others than the queries.
             quality: from predictions [nq] to a number, larger is better, NaN for undefined.
         """
-        values = torch.tensor([quality(row) for row in self.predict_all(queries, exemplars)], dtype=torch.float64)
-        if not values.isnan().all():
-            self.chosen.fill_(int(values.nan_to_num(-torch.inf, torch.inf, -torch.inf).argmax()))
+        values = [quality(row) for row in self.predict_all(queries, exemplars)]
+        defined = [index for index, value in enumerate(values) if not math.isnan(value)]
+        if defined:
+            self.chosen.fill_(max(defined, key=values.__getitem__))
 
     @property
     def setting(self) -> Hashable:

@@ -10,7 +10,7 @@ from scoring.clips import EmbeddedClips
 from scoring.distances import SCORE_WIDTH
 from scoring.scorers import ClipScorer
 
-_SAMPLE = 256
+_SAMPLE = 64
 _SMALLEST_WIDTH = 1e-6
 _PAIRS_AT_ONCE = 1 << 23
 
@@ -23,7 +23,7 @@ class VoteScorer(ClipScorer):
 
     Args:
         u: candidates for the width. "median" is the median distance between the action's exemplars, each pair of
-            different clips once (of more than 256 exemplars, 256 evenly spread over their order); it does not depend on
+            different clips once (of more than 64 exemplars, 64 evenly spread over their order); it does not depend on
             the queries.
         alignment: which poses are compared.
     """

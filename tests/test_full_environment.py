@@ -1,5 +1,6 @@
-"""Runs in the environment of requirements.txt: the packages that the light one goes without are there and work together."""
+"""In the environment of requirements.txt the packages that the light one goes without are there and work together."""
 
+import importlib
 import importlib.util
 from importlib.metadata import version
 from pathlib import Path
@@ -14,12 +15,9 @@ if importlib.util.find_spec("mmpose") is None:
 
 
 def test_the_packages_import() -> None:
-    import mmpose
-    import torchvision
-    import ultralytics
-
-    assert (mmpose.__version__, ultralytics.__version__) == ("1.3.2", version("ultralytics"))
-    assert torchvision.ops.nms  # fails to import beside the wrong torch
+    for name in ("mmpose", "ultralytics", "wandb"):
+        assert importlib.import_module(name).__version__ == version(name)
+    assert importlib.import_module("torchvision").ops.nms  # fails to import beside the wrong torch
 
 
 def test_training_runs_beside_them(tmp_path: Path) -> None:

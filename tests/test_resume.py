@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -13,11 +14,11 @@ import torch
 from tests.conftest import REPO
 
 # 10 steps an epoch; a checkpoint in the middle of an epoch after steps 4, 8, 12, 16, ...
-OPTIONS = (
-    "--config demo.yaml --data.clips 48 --data.pairs.pairs_per_epoch 160 --data.batch_size 16 --trainer.max_epochs 4 "
-    "--trainer.log_every_n_steps 1 --trainer.enable_progress_bar false --trainer.enable_model_summary false "
-    "--model.lr 0.01"
-).split()
+OPTIONS = shlex.split("""
+    --config demo.yaml --data.clips 48 --data.pairs.pairs_per_epoch 160 --data.batch_size 16
+    --trainer.max_epochs 4 --trainer.log_every_n_steps 1 --trainer.enable_progress_bar false
+    --trainer.enable_model_summary false --model.lr 0.01
+""")
 KILLS = [
     ("on_train_batch_start", 2),  # before the first checkpoint
     ("on_train_batch_end", 6),  # two steps after the checkpoint of step 4
@@ -30,24 +31,19 @@ KILLS = [
 ]
 
 
+CALLBACKS = [
+    "{'class_path': 'lightning_modules.callbacks.run_monitor.RunMonitor', 'init_args': {'every_n_steps': 4}}",
+    "{'class_path': 'lightning_modules.callbacks.best.BestCheckpoint'}",
+]
+
+
 def fit(folder: Path, data: Path, *more: str) -> int:
-    callbacks = [
-        f"--trainer.callbacks={{'class_path': '{name}', 'init_args': {arguments}}}" if i == 0 else
-        f"--trainer.callbacks+={{'class_path': '{name}', 'init_args': {arguments}}}"
-        for i, (name, arguments) in enumerate(
-            [
-                ("lightning_modules.callbacks.run_monitor.RunMonitor", "{'every_n_steps': 4}"),
-                ("lightning_modules.callbacks.best.BestCheckpoint", "{}"),
-            ]
-        )
-    ]  # fmt: skip
     command = [
         sys.executable, "run.py", "fit", *OPTIONS, f"--data.root={data}", f"--trainer.logger.save_dir={folder}",
-        *callbacks, *more,
+        f"--trainer.callbacks={CALLBACKS[0]}", f"--trainer.callbacks+={CALLBACKS[1]}", *more,
     ]  # fmt: skip
-    return subprocess.run(
-        command, cwd=REPO, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL
-    ).returncode
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, cwd=REPO, env=environment, stdout=subprocess.DEVNULL).returncode
 
 
 def rows(run: Path) -> list[dict[str, str]]:
@@ -83,9 +79,8 @@ def test_killed_and_resumed_equals_never_killed(uninterrupted: tuple[Path, Path]
     run = tmp_path / "runs" / "demo" / "version_0"
     last = run / "checkpoints" / "last.ckpt"
     for hook, step in KILLS:
-        more = [
-            f"--trainer.callbacks+={{'class_path': 'tests.kill_at.KillAt', 'init_args': {{'hook': '{hook}', 'step': {step}}}}}"
-        ]
+        kill = f"{{'class_path': 'tests.kill_at.KillAt', 'init_args': {{'hook': '{hook}', 'step': {step}}}}}"
+        more = [f"--trainer.callbacks+={kill}"]
         if last.exists():
             more.append(f"--ckpt_path={last}")
         else:

@@ -25,7 +25,11 @@ def test_fit_validate_test_predict(
         assert run.main([command, *words]) == 0, capsys.readouterr().err
     (folder,) = (tmp_path / "runs" / config.removesuffix(".yaml")).iterdir()
     made = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-    evaluated = {f"{part}/{name}" for part in ("validate", "test") for name in ("metrics.json", "predictions.parquet", "figure.png")}
+    evaluated = {
+        f"{part}/{name}"
+        for part in ("validate", "test")
+        for name in ("metrics.json", "predictions.parquet", "figure.png")
+    }
     assert made == {
         "config.yaml", "versions.json", "metrics.csv", "checkpoints/best.ckpt", "checkpoints/last.ckpt",
         "predict/predictions.parquet", *evaluated,

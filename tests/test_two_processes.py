@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -13,10 +14,11 @@ import torch
 
 from tests.conftest import REPO
 
-OPTIONS = (
-    "--config demo.yaml --data.clips 61 --data.pairs.pairs_per_epoch 640 --trainer.max_epochs 2 --trainer.accelerator cpu "
-    "--trainer.enable_progress_bar false --trainer.enable_model_summary false --trainer.log_every_n_steps 1"
-).split()
+OPTIONS = shlex.split("""
+    --config demo.yaml --data.clips 61 --data.pairs.pairs_per_epoch 640 --trainer.max_epochs 2
+    --trainer.accelerator cpu --trainer.enable_progress_bar false --trainer.enable_model_summary
+    false --trainer.log_every_n_steps 1
+""")
 TWO = ["--trainer.devices=2", "--trainer.strategy=ddp"]
 
 

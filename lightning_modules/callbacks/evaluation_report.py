@@ -2,6 +2,8 @@
 
 import io
 import json
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -12,7 +14,6 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from drawing.evaluation import save_figure
 from lightning_modules.pose_similarity import PoseSimilarity
 from lightning_modules.run_folder import folder_of, write_atomically
 from scoring.evaluation import ClipTable, Evaluation, clip_table
@@ -23,6 +24,7 @@ class NamedClip(Protocol):
     """What the report asks of a clip's label."""
 
     clip_id: str
+    group: str | None
 
 
 class EvaluationReport(Callback):
@@ -55,30 +57,41 @@ class EvaluationReport(Callback):
             return
         folder = _folder(folder, name)
         evaluation = pl_module.evaluation
-        settings = {scorer.name: str(scorer.setting) for scorer in cast(list[ClipScorer], pl_module.scorers)}
-        content = {"part": name, "collapsed": pl_module.collapsed, "settings": settings, **evaluation.to_json()}
+        scorers = cast(list[ClipScorer], pl_module.scorers)
+        content = {
+            "part": name,
+            "dataset": type(trainer.datamodule).__name__,  # type: ignore[attr-defined]  # set by Trainer, not declared
+            "collapsed": pl_module.collapsed,
+            "settings": {scorer.name: str(scorer.setting) for scorer in scorers},
+            "calibrated": {scorer.name: scorer.calibrated for scorer in scorers},
+            **evaluation.to_json(),
+        }
         write_atomically(folder / "metrics.json", json.dumps(content, indent=2) + "\n")
         write_predictions(folder / "predictions.parquet", evaluation.table, *_names(trainer))
         rhos = {f"{name}/spearman_{row.name}": row.rho for row in evaluation.rows if row.rho is not None}
         for logger in trainer.loggers:
             logger.log_metrics({**rhos, f"{name}/collapsed": float(pl_module.collapsed)}, step=trainer.global_step)
         assert pl_module.scored is not None
-        save_figure(folder / "figure.png", evaluation, pl_module.scored, _names(trainer)[1])
         print_table(evaluation, name, pl_module.collapsed)
+        from drawing.evaluation import save_figure  # matplotlib: seconds that training does without
+
+        save_figure(folder / "figure.png", evaluation, pl_module.scored, _names(trainer)[1], name)
         Console().print(f"metrics.json, predictions.parquet and figure.png: [bold]{folder}[/]")
 
 
-def write_predictions(path: Path, table: ClipTable, clip_ids: list[str], action_names: list[str]) -> None:
-    """One row a clip: clip, action, group, score, difficulty, and a column for every predictor; null where unknown."""
+def write_predictions(path: Path, table: ClipTable, clips: Sequence[NamedClip], action_names: Sequence[str]) -> None:
+    """One row a clip: clip, action, group, score, difficulty, and a column for every predictor; null where unknown.
+
+    Clips, actions and groups go by name, so that the files of several runs can be read together.
+    """
 
     def column(values: Tensor) -> pa.Array:
         return pa.array(values.cpu().numpy(), from_pandas=True)  # NaN becomes null
 
-    group = pa.array([None if number < 0 else number for number in table.group.tolist()], pa.int64())
     columns: dict[str, Any] = {
-        "clip": [clip_ids[i] for i in table.clip.tolist()],
+        "clip": [clips[i].clip_id for i in table.clip.tolist()],
         "action": [action_names[i] for i in table.action.tolist()],
-        "group": group,
+        "group": pa.array([clips[i].group for i in table.clip.tolist()], pa.string()),
         "score": column(table.score),
         "difficulty": column(table.difficulty),
     }
@@ -88,28 +101,41 @@ def write_predictions(path: Path, table: ClipTable, clip_ids: list[str], action_
     write_atomically(path, buffer.getvalue())
 
 
-def print_table(evaluation: Evaluation, part: str, collapsed: bool = False) -> None:
-    """The evaluation as tables on standard output."""
-    console = Console()
+def print_table(
+    evaluation: Evaluation,
+    part: str,
+    collapsed: bool = False,
+    more: Mapping[str, Sequence[str]] | None = None,
+) -> None:
+    """The evaluation as tables on standard output.
+
+    Args:
+        evaluation: what to print.
+        part: what the title calls it.
+        collapsed: whether the model's embeddings have collapsed; said below the table.
+        more: further columns, each with a cell for every row of the evaluation.
+    """
+    more = more or {}
+    console = Console(width=None if sys.stdout.isatty() else 120)
     made_up = " of SYNTHETIC poses" if evaluation.synthetic else ""
     kind = "Fisher mean of rho over actions" if evaluation.headline == "fisher" else "rho of all clips"
     table = Table(title=f"{part}: {evaluation.clips} clips{made_up}", caption=f"rho: {kind}; 95 % bootstrap intervals")
-    headers = ["predictor", "rho", "by clip", "by group", "pooled rho", "R-l2 x100", "execution rho"]
-    by_group = any(row.by_group for row in evaluation.rows)
-    execution = any(row.execution_rho is not None for row in evaluation.rows)
+    headers = ["predictor", "rho", "by clip", "by group", "pooled rho", "R-l2 x100", "execution rho", *more]
+    rows, several = evaluation.rows, evaluation.headline == "fisher" and len(evaluation.actions) > 1
     shown = [
         True,
         True,
         True,
-        by_group,
-        evaluation.headline == "fisher" and len(evaluation.actions) > 1,
+        any(row.by_group for row in rows),
+        several and any(row.pooled_rho is not None for row in rows),
         True,
-        execution,
+        any(row.execution_rho is not None for row in rows),
+        *[True] * len(more),
     ]
     for header, show in zip(headers, shown, strict=True):
         if show:
             table.add_column(header, justify="left" if header == "predictor" else "right")
-    for row in evaluation.rows:
+    for i, row in enumerate(rows):
         cells = [
             f"[dim]{row.name}[/]" if row.trivial else f"[bold]{row.name}[/]",
             _number(row.rho),
@@ -118,6 +144,7 @@ def print_table(evaluation: Evaluation, part: str, collapsed: bool = False) -> N
             _number(row.pooled_rho),
             _number(row.relative_l2),
             _number(row.execution_rho),
+            *[column[i] for column in more.values()],
         ]
         table.add_row(*[cell for cell, show in zip(cells, shown, strict=True) if show])
     console.print(table)
@@ -138,10 +165,9 @@ def print_table(evaluation: Evaluation, part: str, collapsed: bool = False) -> N
         console.print("[bold red]The embeddings have collapsed: the numbers of the model mean nothing.[/]")
 
 
-def _names(trainer: Trainer) -> tuple[list[str], list[str]]:
+def _names(trainer: Trainer) -> tuple[list[NamedClip], list[str]]:
     source = trainer.datamodule  # type: ignore[attr-defined]  # set by Trainer, not declared
-    clips = cast(list[NamedClip], source.clips)
-    return [clip.clip_id for clip in clips], source.action_names
+    return source.clips, source.action_names
 
 
 def _folder(run: Path, name: str) -> Path:

@@ -1,10 +1,11 @@
-"""What a run folder holds so that the run can be repeated: config.yaml, versions.json, and the config in checkpoints."""
+"""What it takes to repeat a run: config.yaml and versions.json in its folder, the config in its checkpoints."""
 
 import json
 import platform
 import subprocess
 import sys
 from datetime import UTC, datetime
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ class RunRecord(SaveConfigCallback):
         if not trainer.is_global_zero:
             return
         folder.mkdir(parents=True, exist_ok=True)
-        text = self._text()
+        text = self._text
         for logger in trainer.loggers:
             logger.log_hyperparams(yaml.safe_load(text))
         if not (folder / "config.yaml").exists():
@@ -41,10 +42,12 @@ class RunRecord(SaveConfigCallback):
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Keep the config in the checkpoint: it says by itself what it is."""
-        checkpoint["config"] = self._text()
+        checkpoint["config"] = self._text
 
+    @cached_property
     def _text(self) -> str:
-        return self.parser.dump(self.config, skip_unset=False)
+        text: str = self.parser.dump(self.config, skip_unset=False)  # costs more than the rest of a checkpoint
+        return text
 
 
 def versions_in_use() -> dict[str, Any]:

@@ -43,6 +43,7 @@ class SkeletonConv(GCNConv):  # type: ignore[misc]  # PyG publishes no types
 
     def forward(self, poses: Tensor) -> Tensor:
         """Poses [B, 15, in_channels] to [B, 15, out_channels]."""
+        out: Tensor
         weight = self.lin.weight  # [out, in]
         if weight.numel() <= KRONECKER_WEIGHTS:
             layer = torch.kron(self.matrix, weight)  # the matrix is symmetric: no transpose
@@ -51,4 +52,6 @@ class SkeletonConv(GCNConv):  # type: ignore[misc]  # PyG publishes no types
             out = functional.linear(self.matrix @ poses, weight)
         else:
             out = self.matrix @ functional.linear(poses, weight)
-        return out if self.bias is None else out + self.bias
+        if self.bias is not None:
+            out = out + self.bias
+        return out

@@ -1,6 +1,7 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from errors import InputError
 class Dataset(PoseDataModule):
     how_to_get = "Ask for it."
 
-    def __init__(self, cache: Path, labels: Sequence[ClipLabel], **kwargs: int) -> None:
+    def __init__(self, cache: Path, labels: Sequence[ClipLabel], **kwargs: Any) -> None:
         super().__init__(cache=str(cache), frames_per_clip=4, **kwargs)
         self._labels = labels
 
@@ -70,10 +71,10 @@ def test_training_pairs_never_touch_val_or_test(cache: Path) -> None:
     data.setup("test")
     everything = data.tracks.poses
     held = {data.clips[i].clip_id for i in range(len(data.clips)) if data.part[i] != "train"}
+    frames = zip(data.tracks.clip, data.tracks.start, data.tracks.start[1:], strict=False)
     forbidden = np.concatenate(
-        [everything[data.tracks.rows[a:b]] for clip, a, b in zip(data.tracks.clip, data.tracks.start, data.tracks.start[1:], strict=False)
-         if data.clips[clip].clip_id in held]
-    )  # fmt: skip
+        [everything[data.tracks.rows[begin:end]] for clip, begin, end in frames if data.clips[clip].clip_id in held]
+    )
     used = np.concatenate([batch["poses"].flatten(0, 1).numpy() for batch in data.train_dataloader()])
     assert not {pose.tobytes() for pose in used} & {pose.tobytes() for pose in forbidden}
 

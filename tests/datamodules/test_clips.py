@@ -34,7 +34,8 @@ def table(*clips: list[list[bool]]) -> PoseTable:
 
 def shown(tracks: Tracks, rows: np.ndarray) -> np.ndarray:
     """Which row of the table each pose came from."""
-    return np.rint(tracks.poses[rows][..., 1, 0] * 1000).astype(int)
+    rounded: np.ndarray = np.rint(tracks.poses[rows][..., 1, 0] * 1000).astype(int)
+    return rounded
 
 
 Seen = st.lists(st.booleans(), min_size=1, max_size=12)

@@ -52,7 +52,7 @@ def test_pairs_are_those_of_the_rule_and_all_of_them(clips: list[tuple[int, int]
     similar, far, other = allowed(action, score, gap)
     rule = PairRule(pairs_per_epoch=4_000, score_gap=gap)
     if not similar or not (far or other):
-        with pytest.raises(InputError, match="no (dis)?similar pairs"):
+        with pytest.raises(InputError, match=r"no (dis)?similar pairs"):
             PairSampler(action, score, rule, seed=1)
         return
     sampler = PairSampler(action, score, rule, seed=1)
@@ -132,7 +132,8 @@ def test_pairs_that_do_not_divide_among_processes_are_refused(sampler: PairSampl
 def test_a_last_smaller_batch_is_kept() -> None:
     sampler = PairSampler(np.zeros(6, dtype=np.int64), np.arange(6.0), PairRule(pairs_per_epoch=10), seed=0)
     loader = PairLoader(tracks_of(list(range(6))), sampler, 4)
-    assert [len(similar) for _, similar in batches(loader)] == [4, 4, 2] and len(loader) == 3
+    assert [len(similar) for _, similar in batches(loader)] == [4, 4, 2]
+    assert len(loader) == 3
 
 
 def test_resuming_goes_on_after_the_batches_given_out(sampler: PairSampler) -> None:
@@ -175,7 +176,8 @@ def test_members_of_a_pair_come_from_their_clips_tracks() -> None:
     poses = torch.cat([batch["poses"] for batch in PairLoader(tracks, sampler, 64)], dim=1)
     rows = poses[..., 0, 0].numpy().astype(int)
     track, frame = rows // 4, rows % 4
-    assert (tracks.clip[track[0]] == pairs.first).all() and (tracks.clip[track[1]] == pairs.second).all()
+    assert (tracks.clip[track[0]] == pairs.first).all()
+    assert (tracks.clip[track[1]] == pairs.second).all()
     assert (frame[0] == (pairs.first_time * 4).astype(int)).all()
     assert set(track[0][pairs.first == 1]) == {1, 2}  # both performers are used
 

@@ -10,13 +10,13 @@ from errors import InputError
 from lightning_modules.export import export_onnx
 from lightning_modules.trained import load_encoder
 from tests.datasets import FAST, options
-from tests.lightning_modules.encoders.test_encoders import ENCODERS
+from tests.lightning_modules.encoders.test_encoders import CHANNELS, ENCODERS
 
 
 @pytest.mark.parametrize("name", ENCODERS)
 def test_onnx_agrees_whatever_the_batch(name: str, tmp_path: Path) -> None:
     encoder = ENCODERS[name]
-    channels = 3 if name == "confidences" else 2
+    channels = CHANNELS.get(name, 2)
     export_onnx(encoder, tmp_path / "encoder.onnx", channels)
     session = onnxruntime.InferenceSession(tmp_path / "encoder.onnx")
     for batch in (1, 2, 77):

@@ -75,7 +75,8 @@ def test_atomic_writing_leaves_the_old_file_when_it_fails(tmp_path: Path, monkey
     monkeypatch.setattr(Path, "write_bytes", fail)
     with pytest.raises(OSError, match="No space"):
         write_atomically(path, "new")
-    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_run_of_a_checkpoint(tmp_path: Path) -> None:

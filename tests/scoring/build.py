@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+from scipy.stats import spearmanr
 from torch import Tensor
 
 from scoring.clips import EmbeddedClips
@@ -35,3 +36,7 @@ def make_clips(
 
 def subset(clips: EmbeddedClips, *rows: int) -> EmbeddedClips:
     return clips[torch.tensor(rows)]
+
+
+def scipy_rho(a: Any, b: Any) -> float:
+    return float(spearmanr(a, b).statistic)

@@ -71,20 +71,19 @@ def test_identity_equals_slow_loop(dtype: torch.dtype, atol: float) -> None:
 
 
 def test_phase_equals_slow_loop_and_identity_where_numbers_of_phases_differ() -> None:
-    begins = [[0, 0.3, 1], [0, 1], [0, 0.5, 0.5, 0.9, 1], [0, 0.8, 1], [NAN], [0, 0.1, 0.2, 0.4, 1]]
+    begins: list[list[float]] = [[0, 0.3, 1], [0, 1], [0, 0.5, 0.5, 0.9, 1], [0, 0.8, 1], [NAN], [0, 0.1, 0.2, 0.4, 1]]
     phases = torch.tensor([row + [NAN] * (5 - len(row)) for row in begins], dtype=torch.float64)
-    known = [row if len(row) > 1 else [0, 1] for row in begins]
+    known = [row if len(row) > 1 else [0.0, 1.0] for row in begins]
     queries, exemplars = make_clips(6, times=11, seed=1, phases=phases), make_clips(6, times=11, seed=2, phases=phases)
-    expected = []
+    expected: list[list[tuple[float, float]]] = [[] for _ in range(6)]
     for q in range(6):
-        expected.append([])
         for e in range(6):
             cells = distances(queries, exemplars, q, e)
             if len(known[q]) == len(known[e]):
                 path = [cells[slow_moment(known[q], 11, m)][slow_moment(known[e], 11, m)] for m in range(11)]
             else:
                 path = [cells[t][t] for t in range(11)]
-            expected[-1].append(means(path))
+            expected[q].append(means(path))
     result = PhaseAlignment()(queries, exemplars)
     check(result, expected)
     torch.testing.assert_close(PhaseAlignment().distance(queries, exemplars), result.distance)
@@ -135,14 +134,11 @@ def test_dtw_sum_of_random_shapes(seed: int, rows: int, columns: int, width: int
 
 
 def test_dtw_of_equal_sums_prefers_moving_on_in_both_clips() -> None:
-    # Every pose is at distance 1 from every pose: the shortest path is the one with the smallest sum.
-    clips = make_clips(1, embedding=torch.zeros(1, 6, 3))
-    assert DTWAlignment()(clips, clips).distance.item() == 1
-    still = make_clips(1, embedding=torch.tensor([[[1.0, 0.0]] * 3 + [[0.0, 1.0]]]))
-    moving = make_clips(1, embedding=torch.tensor([[[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]]))
-    # Two paths of sum 0 exist, of 4 and 5 cells; one pose on from the end means both have length 4 or more.
-    assert DTWAlignment()(still, moving).distance.item() == 0
-    assert DTWAlignment()(still, moving).score.item() == pytest.approx(100)
+    x, y, z = torch.eye(3, dtype=torch.float64)
+    first = make_clips(1, embedding=torch.stack((x, z, z))[None])
+    second = make_clips(1, embedding=torch.stack((y, z, z))[None])
+    # Of the paths with sum 1, one has 3 cells and two have 4.
+    assert DTWAlignment()(first, second).distance.item() == pytest.approx(1 / 3)
 
 
 def test_dtw_does_not_depend_on_how_pairs_are_cut_into_chunks(monkeypatch: pytest.MonkeyPatch) -> None:

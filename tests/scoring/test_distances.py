@@ -45,12 +45,10 @@ def test_embedding_without_direction_is_at_distance_one_with_zero_gradient(dtype
     a = torch.full((2, 3), size, dtype=dtype, requires_grad=True)
     b = torch.tensor([[1.0, 2.0, 3.0], [size] * 3], dtype=dtype, requires_grad=True)
     distance = cosine_distance(a, b)
-    distance.sum().backward()
+    by_a, by_b = torch.autograd.grad(distance.sum(), (a, b))
     assert distance.tolist() == pytest.approx([1, 1])
-    assert a.grad is not None
-    assert not a.grad.any()
-    assert b.grad is not None
-    assert bool(b.grad.isfinite().all())
+    assert not by_a.any()
+    assert not by_b.any()
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])

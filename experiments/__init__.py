@@ -1,0 +1,1 @@
+"""Scripts that repeat a table of results, each with one command."""

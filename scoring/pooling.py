@@ -1,0 +1,141 @@
+"""Test predictions of several models (folds, seeds, sports), joined into one table with every clip once."""
+
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from scoring.evaluation import ClipTable
+from scoring.intervals import bootstrap_interval, rho_statistic
+from scoring.metrics import ranks
+
+
+@dataclass(frozen=True)
+class SeedComparison:
+    """How well the models of several seeds rank, and how much better than another predictor.
+
+    Attributes:
+        rho: mean over the seeds of Spearman's rho; a seed whose rho is undefined counts as 0, because it ranks nothing.
+        interval: 95 % interval of `rho`.
+        by_seed: [S] rho of every seed, 0 where undefined.
+        difference: `rho` minus the rho of the other predictor.
+        difference_interval: 95 % interval of `difference`: both see the same resamples.
+    """
+
+    rho: float
+    interval: tuple[float, float]
+    by_seed: Tensor
+    difference: float
+    difference_interval: tuple[float, float]
+
+
+def compare_seeds(
+    seeds: Tensor, other: Tensor, true: Tensor, groups: Tensor | None = None, draws: int = 1000, seed: int = 0
+) -> SeedComparison:
+    """Compares the mean rho of several seeds with the rho of another predictor on the same clips.
+
+    Seeds are averaged first: in every resample the statistic is the mean over the seeds of each seed's rho. So the
+    intervals are for the expected rho of a single model. (Averaging predictions would be for an ensemble.)
+
+    Shapes:
+        seeds: [S, n], predictions of the model by seed.
+        other, true: [n].
+        groups: [n]; whole groups are resampled, else clips.
+    """
+    rhos_of = rho_statistic(torch.cat((seeds, other[None])), true)
+
+    def by_seed(weights: Tensor) -> tuple[Tensor, Tensor]:
+        rhos = rhos_of(weights)
+        return rhos[:, :-1].nan_to_num(0), rhos[:, -1]
+
+    def statistic(weights: Tensor) -> Tensor:
+        own, others = by_seed(weights)
+        return torch.stack((own.mean(1), own.mean(1) - others), 1)
+
+    whole = torch.ones(1, len(true), dtype=torch.float64)
+    rho, difference = statistic(whole)[0].tolist()
+    (low, high), (least, most) = bootstrap_interval(
+        statistic, len(true), groups=groups, draws=draws, seed=seed
+    ).tolist()
+    return SeedComparison(rho, (low, high), by_seed(whole)[0][0], difference, (least, most))
+
+
+def rank_normalised(prediction: Tensor, action: Tensor) -> Tensor:
+    """Predictions as places among those for the same action: (rank - 1/2) / count.
+
+    This joins predictions whose scale differs from model to model. It takes the test parts to be about equally good.
+
+    Shapes:
+        prediction: [n].
+        action: [n] int64.
+
+    Returns:
+        [n] float64 in (0, 1), 0.5 where all are equal; NaN stays NaN.
+    """
+    place = torch.full(prediction.shape, torch.nan, dtype=torch.float64)
+    for one in torch.unique(action):
+        rows = ((action == one) & ~prediction.isnan()).nonzero()[:, 0]
+        place[rows] = (ranks(prediction[rows]) - 0.5) / len(rows)
+    return place
+
+
+def pool(folds: Sequence[Sequence[ClipTable]], by_rank: Container[str] = ()) -> ClipTable:
+    """One table of the clips of all folds.
+
+    Args:
+        folds: for each fold, the tables of one or several models for its clips, whose predictions are averaged. Tables
+            number clips, actions and groups alike.
+        by_rank: names of the predictors that are `rank_normalised` within every table first.
+
+    Returns:
+        Rows in the order of the clips' numbers, with the predictors that every table has.
+
+    Raises:
+        ValueError: a clip is in two folds, or the tables of a fold hold different clips.
+    """
+    everyone = [table for fold in folds for table in fold]
+    names = [name for name in everyone[0].predictions if all(name in table.predictions for table in everyone)]
+    joined = [_mean([_sorted(table, names, by_rank) for table in fold]) for fold in folds]
+    clip = torch.cat([table.clip for table in joined])
+    if len(torch.unique(clip)) < len(clip):
+        raise ValueError("a clip is in two folds")
+    whole = ClipTable(
+        clip=clip,
+        action=torch.cat([table.action for table in joined]),
+        group=torch.cat([table.group for table in joined]),
+        score=torch.cat([table.score for table in joined]),
+        difficulty=torch.cat([table.difficulty for table in joined]),
+        predictions={name: torch.cat([table.predictions[name] for table in joined]) for name in names},
+    )
+    return _sorted(whole, names)
+
+
+def _sorted(table: ClipTable, names: Sequence[str], by_rank: Container[str] = ()) -> ClipTable:
+    order = table.clip.argsort()
+    action = table.action[order]
+    predictions = {name: table.predictions[name][order].double() for name in names}
+    return ClipTable(
+        clip=table.clip[order],
+        action=action,
+        group=table.group[order],
+        score=table.score[order],
+        difficulty=table.difficulty[order],
+        predictions={
+            name: rank_normalised(values, action) if name in by_rank else values for name, values in predictions.items()
+        },
+    )
+
+
+def _mean(tables: Sequence[ClipTable]) -> ClipTable:
+    first = tables[0]
+    if not all(torch.equal(table.clip, first.clip) for table in tables):
+        raise ValueError("the tables of a fold hold different clips")
+    return ClipTable(
+        first.clip,
+        first.action,
+        first.group,
+        first.score,
+        first.difficulty,
+        {name: torch.stack([table.predictions[name] for table in tables]).mean(0) for name in first.predictions},
+    )
