@@ -119,7 +119,7 @@ def shipped(folder: Path, data: Path) -> float:
     output = folder / "steps.json"
     command = [
         sys.executable, "run.py", "fit", "--config", "demo.yaml", f"--data.root={data}",
-        "--model.encoder.channels=2", f"--trainer.max_epochs={EPOCHS}", "--trainer.logger.save_dir", str(folder / "runs"),
+        "--model.encoder.channels=2", f"--trainer.max_epochs={EPOCHS}", f"--trainer.logger.save_dir={folder / 'runs'}",
         "--trainer.callbacks+=benchmarks.step_timer.StepTimer", f"--trainer.callbacks.output={output}",
     ]  # fmt: skip
     subprocess.run(command, check=True, capture_output=True)

@@ -82,7 +82,7 @@ def evaluation_figure(
         part: what the title calls the clips: "test", "validate".
     """
     shown = min(len(evaluation.rows), 14)
-    above, below = max(4.5, 0.9 + 0.42 * shown), 3.5
+    above, below = max(4.5, 0.9 + 0.42 * shown), 3.2
     figure = Figure(figsize=(12, 0.5 + above + below), dpi=130, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     made_up = " of SYNTHETIC poses" if evaluation.synthetic else ""
@@ -228,6 +228,7 @@ def _draw_rhos(figure: SubFigure, evaluation: Evaluation, shown: int) -> None:
 def _draw_rho(axes: Axes, place: int, row: Row) -> None:
     colour = _TRIVIAL if row.trivial else _MODEL
     text: dict[str, Any] = {"fontsize": 9.5, "color": INK, "va": "bottom", "parse_math": False}
+    text["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
     weight = "normal" if row.trivial else "bold"
     across = axes.get_yaxis_transform()
     axes.text(0, place - 0.14, _short(row.name, 28), transform=across, ha="left", fontweight=weight, **text)

@@ -132,11 +132,15 @@ def _notes(
             notes.append(f"- {TITLES[model]}: every seed has a collapsed run.")
         later = sum(_collapsed_at_the_end(result) for seed in seeds for result in seed.runs)
         if later:
-            notes.append(f"- {TITLES[model]}: {later} further runs were alive at their best epoch and collapsed later.")
+            notes.append(f"- {TITLES[model]}: {_alive(later)} best epoch and collapsed later.")
     used = sum(len(seeds) * folds for seeds in models.values())
     if used < planned:
         notes.append(f"- Incomplete: {len(results)} of {planned} runs are finished, {used} of them are in the table.")
     return notes + [f"- Failed: {line}" for line in failed]
+
+
+def _alive(count: int) -> str:
+    return "1 further run was alive at its" if count == 1 else f"{count} further runs were alive at their"
 
 
 def _collapsed_at_the_end(result: RunResult) -> bool:

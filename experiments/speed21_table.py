@@ -77,6 +77,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("interrupted; start again to go on", file=sys.stderr)
+        return 130
     write_atomically(output / "table.md", table)
     print(table, end="")
     return 1 if failed else 0

@@ -28,7 +28,8 @@ def predictions(root: Path, folder: Path) -> dict[str, list[object]]:
     words.append(f"--trainer.logger.folder={folder / 'run'}")
     assert run.main(["fit", *words]) == 0
     assert run.main(["test", *words, f"--ckpt_path={folder / 'run' / 'checkpoints' / 'best.ckpt'}"]) == 0
-    return pq.read_table(folder / "run" / "test" / "predictions.parquet").to_pydict()
+    columns: dict[str, list[object]] = pq.read_table(folder / "run" / "test" / "predictions.parquet").to_pydict()
+    return columns
 
 
 @pytest.mark.parametrize("real", [False, True])
