@@ -33,7 +33,8 @@ def main(args: Sequence[str] | None = None) -> int:
     """Run a command; `args` without the program's name, by default those of the process.
 
     Returns:
-        The exit code: 0, or 2 when something the user gave is wrong (one line on standard error says what).
+        The exit code: 0, 2 when something the user gave is wrong (one line on standard error says what), 130 when
+        interrupted.
     """
     words = list(sys.argv[1:] if args is None else args)
     if not words or words[0] in ("-h", "--help"):
@@ -53,6 +54,9 @@ def main(args: Sequence[str] | None = None) -> int:
         message = str(error)
     except OSError as error:
         message = f"{error.filename or 'a file'}: {error.strerror or error}; free space, or choose another folder"
+    except KeyboardInterrupt:
+        print("error: interrupted", file=sys.stderr)
+        return 130
     print(f"error: {' '.join(message.split())}", file=sys.stderr)
     return 2
 

@@ -21,6 +21,7 @@ def run(arguments: Sequence[str]) -> int:
     """
     parser = argparse.ArgumentParser(
         prog="run.py demo",
+        allow_abbrev=False,
         description="Train GCN-PSN on synthetic poses that are made on the spot (data/demo), test it, and end with a "
         "table and a picture; about a minute on two cores.",
         epilog="Other options go to `fit` and `test`, for example --seed_everything 1 or --data.clips 1200.",
@@ -36,7 +37,8 @@ def run(arguments: Sequence[str]) -> int:
     from lightning_modules.run_folder import versions
 
     words = ["--config", CONFIG, "--trainer.enable_model_summary", "false", *others]
-    words += ["--trainer.logger.save_dir", str(options.folder)]
+    # whole paths: Lightning warns about checkpoints that seem to have moved
+    words += ["--trainer.logger.save_dir", str(options.folder.resolve())]
     threads = torch.get_num_threads()
     # The model is too small to share a step's work: on a busy machine threads that wait for each other are slower by far.
     torch.set_num_threads(1)
@@ -48,8 +50,8 @@ def run(arguments: Sequence[str]) -> int:
         torch.set_num_threads(threads)
     print(
         f"\nThe picture: {folder / 'test' / 'figure.png'}\n"
-        "How to read this: all of it is synthetic, so it says that the program works, not how good the model is on "
-        "people;\nrho is 1 when a predictor ranks the test clips as their scores do and 0 when it is no better than "
-        "chance, and a\nmodel has learnt something of use where it beats the predictors below it that need none."
+        "How to read this: the data are synthetic; rho is 1 for a predictor that ranks the clips of an action as their "
+        "scores do and\n0 for chance, and the model (reference, vote, ridge) is worth its training only where it beats "
+        "the trivial predictors below it."
     )
     return 0

@@ -51,8 +51,8 @@ class RunFolder(Logger):
 
     @property
     def save_dir(self) -> str:
-        """The same as `log_dir`: everything of a run is in its folder."""
-        return self.log_dir
+        """The run's folder, or where it will be made: Lightning asks before the data are found to be right."""
+        return str(self._folder or self._parent)
 
     @property
     def log_dir(self) -> str:

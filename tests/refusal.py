@@ -38,4 +38,5 @@ def assert_refused(capsys: pytest.CaptureFixture[str], folder: Path, words: list
     capsys.readouterr()
     assert run.main(words) == 2
     assert_one_line(capsys.readouterr().err, *essential)
-    assert snapshot(folder) == before
+    changed = snapshot(folder).items() ^ before.items()
+    assert not changed, changed

