@@ -89,6 +89,8 @@ class PoseDataModule(LightningDataModule):
         """Read labels and poses; `stage` is Lightning's."""
         labels = self._checked_labels()
         train = [label for label in labels if label.part == "train"]
+        if not train:
+            raise InputError("no clip with a score is in the training part; label some for training")
         held = hold_out(train, self.val_share, self.split_seed)
         parts: dict[str, Sequence[ClipLabel]] = {
             "train": [label for label in train if label.clip_id not in held],

@@ -25,7 +25,8 @@ def assert_one_line(said: str, *essential: str) -> None:
     """One line begins with "error:" and says the essential words; there is no traceback and no Python noise."""
     lines = said.strip().splitlines()
     errors = [line for line in lines if line.startswith("error: ")]
-    assert len(errors) == 1 and lines[-1] == errors[0], said
+    assert len(errors) == 1, said
+    assert lines[-1] == errors[0], said
     for word in essential:
         assert word in errors[0], f"{word!r} is not in {errors[0]!r}"
     for noise in ("Traceback", "<class", "Namespace(", "NestedArg", "object at 0x", "Does not validate", "Errno"):

@@ -3,7 +3,6 @@
 import ast
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -41,6 +40,7 @@ OTHERS: dict[str, tuple[str, ...]] = {
     "scoring": ("torch",),
     "drawing": ("matplotlib", "numpy", "torch"),
 }
+PROJECT = {name.split(".")[0] for name in OWN} | {"experiments", "benchmarks", "sweeps", "tests"}
 ONLY_IN = {"matplotlib": "drawing", "pandas": "nothing"}
 NEVER = {"torchvision", "ultralytics", "mmpose", "mmengine", "mmcv", "mmdet", "openvino", "wandb", "cv2"}
 
@@ -74,7 +74,7 @@ def violations(module: str, source: str) -> list[str]:
         package = name.split(".")[0]
         if name.startswith("."):
             allowed = False  # a relative name hides where it leads
-        elif package in {owner.split(".")[0] for owner in OWN}:
+        elif package in PROJECT:
             allowed = any(under(name, one) for one in rule(module, OWN) or ())
         elif package in sys.stdlib_module_names:
             allowed = True

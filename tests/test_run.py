@@ -22,7 +22,8 @@ def test_help_lists_every_command(word: str, capsys: Capture) -> None:
     said = capsys.readouterr()
     assert not said.err
     for name, command in COMMANDS.items():
-        assert f"  {name} " in said.out and command.summary in said.out
+        assert f"  {name} " in said.out
+        assert command.summary in said.out
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -61,20 +61,6 @@ def rewrite(folder: Path, change: Callable[[list[Row]], list[Row]]) -> None:
         writer.writerows(rows)
 
 
-def clip(folder: Path, xy: np.ndarray, confidence: np.ndarray | None = None) -> None:
-    """Put other poses into one training clip."""
-    write_clip(
-        folder / "cache", CLIP, xy=xy, confidence=confidence, frame=np.arange(100, 100 + len(xy)),
-        provenance=Provenance(source="made up for tests"),
-    )  # fmt: skip
-
-
-def stored(folder: Path, change: Callable[[pa.Table], pa.Table]) -> None:
-    """Change what is stored of one training clip, past the checks of `write_clip`."""
-    path = folder / "cache" / f"{CLIP}.parquet"
-    pq.write_table(change(pq.read_table(path)), path)
-
-
 def metadata(**changes: Any) -> Callable[[pa.Table], pa.Table]:
     def change(table: pa.Table) -> pa.Table:
         facts = json.loads(table.schema.metadata[b"pose_cache"]) | changes
@@ -93,8 +79,7 @@ def coordinate(value: float, count: int = 1) -> Callable[[pa.Table], pa.Table]:
     return change
 
 
-def poses(frames: int) -> np.ndarray:
-    return np.random.default_rng(0).uniform(1, 500, (frames, 15, 2))
+POSES = np.random.default_rng(0).uniform(1, 500, (30, 15, 2))
 
 
 def set_all(**changes: str) -> Callable[[list[Row]], list[Row]]:
@@ -115,56 +100,86 @@ def an_action_each(rows: list[Row]) -> list[Row]:
 
 # The keypoint cache ---------------------------------------------------------------------------------------------------
 
-CACHES: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
-    "empty file": (lambda path: path.write_bytes(b""), ("an empty file", "write_clip")),
-    "truncated file": (lambda path: path.write_bytes(path.read_bytes()[:-300]), ("a truncated Parquet file", "write_clip")),
-    "something else": (lambda path: path.write_bytes(b"keypoints" * 200), ("Parquet",)),
-    "other skeleton": (lambda path: stored(path.parents[1], metadata(skeleton="coco-17")), ("skeleton 'coco-17'", "convert")),
-    "newer version": (lambda path: stored(path.parents[1], metadata(format_version=99)), ("format version 99", "update")),
+Spoil = Callable[[Path], object]  # of the folder of the data
+
+
+def file(change: Callable[[Path], object]) -> Spoil:
+    return lambda folder: change(folder / "cache" / f"{CLIP}.parquet")
+
+
+def stored(change: Callable[[pa.Table], pa.Table]) -> Spoil:
+    """Changes what is stored, past the checks of `write_clip`."""
+    return file(lambda path: pq.write_table(change(pq.read_table(path)), path))
+
+
+def written(xy: np.ndarray, confidence: np.ndarray | None = None) -> Spoil:
+    """Other poses for the clip."""
+    return lambda folder: write_clip(
+        folder / "cache", CLIP, xy=xy, confidence=confidence, frame=np.arange(100, 100 + len(xy)),
+        provenance=Provenance(source="made up for tests"),
+    )  # fmt: skip
+
+
+def replaced_by_a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+CACHES: dict[str, tuple[Spoil, tuple[str, ...]]] = {
+    "empty file": (file(lambda path: path.write_bytes(b"")), ("an empty file", "write_clip")),
+    "truncated file": (
+        file(lambda path: path.write_bytes(path.read_bytes()[:-300])),
+        ("a truncated Parquet file", "write_clip"),
+    ),
+    "something else": (file(lambda path: path.write_bytes(b"keypoints" * 200)), ("Parquet",)),
+    "other skeleton": (stored(metadata(skeleton="coco-17")), ("skeleton 'coco-17'", "convert")),
+    "newer version": (stored(metadata(format_version=99)), ("format version 99", "update")),
     "no metadata": (
-        lambda path: stored(path.parents[1], lambda table: table.replace_schema_metadata(None)),
+        stored(lambda table: table.replace_schema_metadata(None)),
         ("no 'pose_cache'", "write_clip"),
     ),
-    "half a joint": (lambda path: stored(path.parents[1], coordinate(math.nan)), ("frame 107", "has y but no x")),
-    "infinite": (lambda path: stored(path.parents[1], coordinate(math.inf)), ("frame 107", "infinite coordinate")),
-    "no frame": (lambda path: stored(path.parents[1], lambda table: table.slice(0, 0)), ("no rows",)),
-    "one frame": (lambda path: clip(path.parents[1], poses(1)), ("1 frames with a visible joint", "a clip needs two")),
-    "all joints missing": (lambda path: clip(path.parents[1], poses(9) * math.nan), ("0 frames with a visible joint",)),
+    "half a joint": (stored(coordinate(math.nan)), ("frame 107", "has y but no x")),
+    "infinite": (stored(coordinate(math.inf)), ("frame 107", "infinite coordinate")),
+    "no frame": (stored(lambda table: table.slice(0, 0)), ("no rows",)),
+    "one frame": (written(POSES[:1]), ("1 frames with a visible joint", "a clip needs two")),
+    "all joints missing": (written(POSES * math.nan), ("0 frames with a visible joint",)),
     "all joints unsure": (
-        lambda path: clip(path.parents[1], poses(9), np.full((9, 15), 0.1)),
+        written(POSES, np.full((30, 15), 0.1)),
         ("0 frames with a visible joint", "0.2"),
     ),
-    "all joints at one point": (lambda path: clip(path.parents[1], poses(9) * 0 + 7), ("at one point",)),
-    "not in the cache": (lambda path: path.unlink(), ("no keypoints of", "labels")),
-    "a folder of that name": (lambda path: (path.unlink(), path.mkdir()), ("no keypoints of",)),
+    "all joints at one point": (written(POSES * 0 + 7), ("at one point",)),
+    "not in the cache": (file(Path.unlink), ("no keypoints of", "labels")),
+    "a folder of that name": (file(replaced_by_a_folder), ("no keypoints of",)),
     "not in the labels": (
-        lambda path: shutil.copy(path, path.with_name("stranger.parquet")),
+        file(lambda path: shutil.copy(path, path.with_name("stranger.parquet"))),
         ("'stranger'", "no label names"),
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", CACHES)
 def test_a_wrong_cache(case: str, data: Path, capsys: Capture) -> None:
     spoil, essential = CACHES[case]
-    spoil(data / "cache" / f"{CLIP}.parquet")
+    spoil(data)
     named = () if case == "not in the labels" else (CLIP,)
     assert_refused(capsys, data, words(data), *named, *essential)
 
 
 @pytest.mark.parametrize("case", ["empty file", "other skeleton", "infinite", "no frame", "all joints at one point"])
 def test_check_names_the_clip(case: str, data: Path, capsys: Capture) -> None:
-    CACHES[case][0](data / "cache" / f"{CLIP}.parquet")
+    spoil, essential = CACHES[case]
+    spoil(data)
     assert run.main(["check", str(data / "cache")]) == 2
     said = capsys.readouterr()
-    assert CLIP in said.out and CACHES[case][1][0] in said.out
+    assert CLIP in said.out
+    assert essential[0] in said.out
     assert "Traceback" not in said.err
 
 
 def test_poses_that_are_one_point_here_and_there_are_no_error(data: Path) -> None:
-    xy = poses(9)
+    xy = POSES.copy()
     xy[2:5] = 7
-    clip(data, xy)
+    written(xy)(data)
     assert run.main(words(data)) == 0
 
 
@@ -182,14 +197,14 @@ def test_no_cache_and_an_empty_one(data: Path, capsys: Capture) -> None:
 # Labels ---------------------------------------------------------------------------------------------------------------
 
 LABELS: dict[str, tuple[Callable[[list[Row]], list[Row]], tuple[str, ...]]] = {
-    "no scores": (set_all(score=""), ("no training clip",)),
+    "no scores": (set_all(score=""), ("no clip with a score",)),
     "no column of scores": (
         lambda rows: [{key: value for key, value in row.items() if key != "score"} for row in rows],
         ("no column 'score'",),
     ),
     "constant scores": (set_all(score="5"), ("have the score 5", "different quality")),
     "one action and one score": (one_action, ("have the score 5",)),
-    "one clip an action": (an_action_each, ("too few to hold out", "pairs")),
+    "one clip an action": (an_action_each, ("no similar pairs", "at least four clips")),
     "a score that is none": (set_one(score="good"), ("row 4", "column score", "'good' is not a number")),
     "an infinite score": (set_one(score="inf"), ("column score", "not a finite number")),
     "a NaN score": (set_one(score="nan"), ("column score", "not a finite number")),
@@ -197,7 +212,7 @@ LABELS: dict[str, tuple[Callable[[list[Row]], list[Row]], tuple[str, ...]]] = {
     "an id that leaves the cache": (set_one(clip="../cache/jeté 0-1"), ("column clip", "'../cache/jeté 0-1'")),
     "an absolute id": (set_one(clip="/etc/passwd"), ("column clip", "'/etc/passwd'")),
     "a part that does not exist": (set_one(split="trian"), ("column split", "did you mean 'train'")),
-    "no test clip to train on": (set_all(split="test"), ("no training clip",)),
+    "no test clip to train on": (set_all(split="test"), ("no clip with a score",)),
     "phases outside the clip": (set_one(phases="3"), (CLIP, "phases", "frames 100 to 129")),
 }  # fmt: skip
 
