@@ -1,8 +1,9 @@
 """`python run.py demo`: train, test and draw on synthetic poses, then say how to read the result."""
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
+
+from commands import OptionParser
 
 CONFIG = "demo.yaml"
 
@@ -19,9 +20,8 @@ def run(arguments: Sequence[str]) -> int:
     Raises:
         InputError: an option is wrong, or the data or the run cannot be written.
     """
-    parser = argparse.ArgumentParser(
+    parser = OptionParser(
         prog="run.py demo",
-        allow_abbrev=False,
         description="Train GCN-PSN on synthetic poses that are made on the spot (data/demo), test it, and end with a "
         "table and a picture; about a minute on two cores.",
         epilog="Other options go to `fit` and `test`, for example --seed_everything 1 or --data.clips 1200.",
@@ -31,23 +31,15 @@ def run(arguments: Sequence[str]) -> int:
     )
     options, others = parser.parse_known_args(arguments[1:])
 
-    import torch
-
     from commands.train import run as train
     from lightning_modules.run_folder import versions
 
     words = ["--config", CONFIG, "--trainer.enable_model_summary", "false", *others]
     # whole paths: Lightning warns about checkpoints that seem to have moved
     words += ["--trainer.logger.save_dir", str(options.folder.resolve())]
-    threads = torch.get_num_threads()
-    # The model is too small to share a step's work: on a busy machine threads that wait for each other are slower by far.
-    torch.set_num_threads(1)
-    try:
-        train(["fit", *words])
-        _, folder = versions(options.folder / Path(CONFIG).stem)[-1]
-        train(["test", *words, "--ckpt_path", str(folder / "checkpoints" / "best.ckpt")])
-    finally:
-        torch.set_num_threads(threads)
+    train(["fit", *words])
+    _, folder = versions(options.folder / Path(CONFIG).stem)[-1]
+    train(["test", *words, "--ckpt_path", str(folder / "checkpoints" / "best.ckpt")])
     print(
         f"\nThe picture: {folder / 'test' / 'figure.png'}\n"
         "How to read this: the data are synthetic; rho is 1 for a predictor that ranks the clips of an action as their "

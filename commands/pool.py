@@ -1,6 +1,5 @@
 """`python run.py pool RUN...`: one table for the union of the test predictions of several runs."""
 
-import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import yaml
 from rich.console import Console
 from rich.markup import escape
 
+from commands import OptionParser
 from errors import InputError
 from lightning_modules.callbacks.evaluation_report import print_table
 from scoring.evaluation import ClipTable, Evaluation, evaluate_table
@@ -67,7 +67,7 @@ class RunResult:
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command; returns the exit code."""
-    parser = argparse.ArgumentParser(
+    parser = OptionParser(
         prog="run.py pool",
         description="One table for the test predictions of several runs of one model: the folds of a dataset pooled, "
         "or one run per sport joined by the Fisher mean. Runs on the same clips (seeds) are averaged clip by clip.",

@@ -73,7 +73,10 @@ class PoseCLI(LightningCLI):
             raise InputError(str(cause)) from error
 
     def after_instantiate_classes(self) -> None:
-        """Our own table stands in for Lightning's."""
+        """Refuse the checkpoint of another model while there is no run folder; our own table stands for Lightning's."""
+        checkpoint = self.config[self.subcommand].ckpt_path
+        if checkpoint is not None:
+            self.model.on_load_checkpoint(load_checkpoint(checkpoint))
         if self.subcommand in ("validate", "test"):
             self.config_init[self.subcommand].verbose = False
 
@@ -126,8 +129,14 @@ def _check_settings(saved: dict[str, Any], mine: dict[str, Any], checkpoint: Pat
     """Refuse settings that the checkpoint would silently overrule, or that its weights were not trained for.
 
     Raises:
-        InputError: some differ.
+        InputError: some differ, or the checkpoint lacks what Lightning needs.
     """
+    needed = {"epoch", "pytorch-lightning_version"}
+    needed |= {"loops", "optimizer_states", "lr_schedulers"} if resuming else set()
+    if lacking := sorted(needed - saved.keys()):
+        raise InputError(
+            f"{checkpoint}: lacks {', '.join(lacking)}; use last.ckpt or best.ckpt of a run's folder, which hold all"
+        )
     if differing := _differing(saved, mine, resuming):
         key, (theirs, ours) = next(iter(differing.items()))
         more = f" (and {len(differing) - 1} more)" if len(differing) > 1 else ""

@@ -1,4 +1,4 @@
-"""The figure of an evaluation: predictions against scores, pairs of poses as the model sees them, rho of every predictor."""
+"""The figure of an evaluation: predictions against scores, rho of every predictor, pairs of poses and their scores."""
 
 import textwrap
 import warnings
@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, SubFigure
 from torch import Tensor
 
-from drawing.skeleton import INK, SIDE_COLOURS, draw_pose
+from drawing.skeleton import INK, draw_pose
 from drawing.skeleton import save_figure as save_picture
 from scoring.clips import EmbeddedClips
 from scoring.collapse import is_collapsed
@@ -82,7 +83,7 @@ def evaluation_figure(
         part: what the title calls the clips: "test", "validate".
     """
     shown = min(len(evaluation.rows), 14)
-    above, below = max(4.5, 0.9 + 0.42 * shown), 3.2
+    above, below = max(4.5, 0.9 + 0.42 * shown), 2.85
     figure = Figure(figsize=(12, 0.5 + above + below), dpi=130, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     made_up = " of SYNTHETIC poses" if evaluation.synthetic else ""
@@ -90,7 +91,8 @@ def evaluation_figure(
     if is_collapsed(scored.embedding):
         title, colour = f"{title}\nThe embeddings have collapsed: the numbers of the model mean nothing", _WARNING
     figure.suptitle(title, fontsize=14, fontweight="bold", color=colour)
-    upper, lower = figure.subfigures(2, 1, height_ratios=(above, below))
+    panels: Any = figure.subfigures(2, 1, height_ratios=(above, below))
+    upper, lower = panels
     left, right = upper.subfigures(1, 2, width_ratios=(2.05, 1))
     _draw_actions(left, evaluation, action_names)
     _draw_rhos(right, evaluation, shown)
@@ -119,30 +121,32 @@ def pick_pairs(scored: EmbeddedClips, seed: int = 0) -> list[PosePair]:
     def draw(end: int) -> Tensor:
         return torch.randint(end, (RANDOM_PAIRS,), generator=generator)
 
-    first = draw(n)
-    second = (first + 1 + draw(n - 1)) % n
-    pairs = torch.stack([first * times + draw(times), second * times + draw(times)], 1).sort(1).values.unique(dim=0)
-    pairs = torch.stack([pairs // times, pairs % times], 2).flatten(1)
-    clip, embedding = scored.clip.cpu(), scored.embedding
-    pairs = pairs[clip[pairs[:, 0]] != clip[pairs[:, 2]]]
-    at = pairs.to(embedding.device)
-    poses = embedding[at[:, 0], at[:, 1]].double(), embedding[at[:, 2], at[:, 3]].double()
-    scores = score_from_distance(cosine_distance(*poses)).cpu()
-    pairs, scores = pairs[scores.isfinite()], scores[scores.isfinite()]
-    if not len(pairs):
+    # Poses are numbered through all tracks. A pair has one order and one number, so that none occurs twice.
+    first, poses = draw(n), n * times
+    one, other = first * times + draw(times), (first + 1 + draw(n - 1)) % n * times + draw(times)
+    numbers = (torch.minimum(one, other) * poses + torch.maximum(one, other)).unique()
+    ends = torch.stack([numbers // poses, numbers % poses])
+    clip = scored.clip.cpu()[ends // times]
+    ends = ends[:, clip[0] != clip[1]]
+    a, b = scored.embedding.flatten(0, 1)[ends.to(scored.embedding.device)].double()
+    scores = score_from_distance(cosine_distance(a, b)).cpu()
+    ends, scores = ends[:, scores.isfinite()], scores[scores.isfinite()]
+    if not len(scores):
         return []
     low, high = scores.quantile(torch.tensor([0.05, 0.99], dtype=scores.dtype)).tolist()
     chosen: list[int] = []
     for target in (high, (low + high) / 2, low):
         nearest = (scores - target).abs().argsort(stable=True)[: len(chosen) + 1].tolist()
         chosen += [index for index in nearest if index not in chosen][:1]
-    return [_pair(pairs[index], scores[index], scores) for index in chosen]
-
-
-def _pair(pair: Tensor, score: Tensor, scores: Tensor) -> PosePair:
-    first, first_time, second, second_time = pair.tolist()
-    above = float((scores < score).double().mean())
-    return PosePair((first, second), (first_time, second_time), float(score), above)
+    return [
+        PosePair(
+            tracks=(int(ends[0, index]) // times, int(ends[1, index]) // times),
+            times=(int(ends[0, index]) % times, int(ends[1, index]) % times),
+            score=float(scores[index]),
+            above=float((scores < scores[index]).double().mean()),
+        )
+        for index in chosen
+    ]
 
 
 # Predictions against scores -------------------------------------------------------------------------------------------
@@ -155,8 +159,8 @@ def _draw_actions(figure: SubFigure, evaluation: Evaluation, action_names: Seque
     actions, counts = action.unique(return_counts=True)
     largest = counts.argsort(descending=True, stable=True)[:PANELS].sort().values
     by_rank = row.relative_l2 is None
-    name = _short(row.name, 40)
-    heading = f"{name} against the experts" + (": ranks within the action" if by_rank else ": scores")
+    truth = "synthetic score" if evaluation.synthetic else "expert score"
+    heading = f"{_short(row.name, 40)} against the {truth}" + (", by rank within the action" if by_rank else "")
     if len(actions) > PANELS:
         heading += f"\n(the {PANELS} of {len(actions)} actions with the most clips)"
     _head(figure, heading)
@@ -175,7 +179,7 @@ def _draw_actions(figure: SubFigure, evaluation: Evaluation, action_names: Seque
         axes.annotate(under, (0.5, 1), (0, 5), "axes fraction", "offset points", ha="center", fontsize=9, color=INK)
     for axes in grid[len(largest) :]:
         axes.set_axis_off()
-    figure.supxlabel("rank of the expert score" if by_rank else "expert score", fontsize=9.5, color=INK)
+    figure.supxlabel(f"rank of the {truth}" if by_rank else truth, fontsize=9.5, color=INK)
     figure.supylabel("predicted rank" if by_rank else "predicted score", fontsize=9.5, color=INK)
 
 
@@ -265,7 +269,7 @@ def _draw_pair(axes: Axes, pair: PosePair, level: str, scored: EmbeddedClips, ac
     text: dict[str, Any] = {"ha": "center", "va": "top", "color": INK}
     for place, (track, time) in enumerate(zip(pair.tracks, pair.times, strict=True)):
         left = 1.4 * place
-        xy = scored.poses[track, time, :, :2].double().cpu().numpy() + [left, 0]
+        xy = scored.poses[track, time, :, :2].double().cpu().numpy() + np.array([left, 0])
         draw_pose(axes, xy, line_width=2.4, joint_size=4.5)
         score = float(scored.score[track])
         moment = 100 * (time + 0.5) / scored.embedding.shape[1]

@@ -6,6 +6,7 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
+import yaml
 from lightning.fabric.plugins import TorchCheckpointIO
 
 from errors import InputError
@@ -55,4 +56,13 @@ def load_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
         raise InputError(f"{path}: broken or no checkpoint ({type(error).__name__}); use another one") from error
     if not isinstance(checkpoint, dict) or not {"state_dict", "global_step"} <= checkpoint.keys():
         raise InputError(f"{path}: not a checkpoint of a training run (no state_dict and global_step in it)")
+    weights = checkpoint["state_dict"]
+    if not isinstance(weights, dict) or not all(isinstance(value, torch.Tensor) for value in weights.values()):
+        raise InputError(f"{path}: its state_dict is not one of tensors; use a checkpoint that this project wrote")
+    try:
+        config = yaml.safe_load(checkpoint.get("config", "{}"))
+    except (yaml.YAMLError, AttributeError):
+        config = None
+    if not isinstance(config, dict):
+        raise InputError(f"{path}: its config cannot be read; use a checkpoint that this project wrote")
     return checkpoint

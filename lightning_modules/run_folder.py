@@ -85,8 +85,12 @@ class RunFolder(Logger):
             return
         line = io.StringIO()
         csv.DictWriter(line, self._columns, restval="").writerow(row)
-        with path.open("a", newline="") as file:
-            file.write(line.getvalue())
+        try:
+            with path.open("a", newline="") as file:
+                file.write(line.getvalue())
+        except OSError as error:
+            error.filename = str(path)
+            raise
 
     @rank_zero_only
     def rewind(self, step: int) -> None:
@@ -144,6 +148,9 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     try:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
         temporary.replace(path)
+    except OSError as error:
+        error.filename = str(path)  # a full disk is noticed by write(), which names no file
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

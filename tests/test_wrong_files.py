@@ -1,4 +1,4 @@
-"""Hostile and broken files, full and read-only disks, interruptions: one clear line, nothing half-written, nothing run."""
+"""Hostile and broken files, full and read-only disks, interruptions: one clear line, nothing half-written or run."""
 
 import os
 import pickle
@@ -74,6 +74,16 @@ def test_hostile_and_broken_checkpoints(command: str, trained: Path, tmp_path: P
     assert_refused(capsys, trained, arguments, str(path), "broken")
     path.write_text("weights: 1\n")
     assert_refused(capsys, trained, arguments, str(path))
+    for changes, essential in (
+        ({"state_dict": {"encoder": 3}}, "state_dict"),
+        ({"config": "[1"}, "its config"),
+        ({"config": 1}, "its config"),
+    ):
+        torch.save(whole | changes, path)
+        assert_refused(capsys, trained, arguments, str(path), essential)
+    for lacking in ("state_dict", "pytorch-lightning_version", *(("optimizer_states",) if command == "fit" else ())):
+        torch.save({name: value for name, value in whole.items() if name != lacking}, path)
+        assert_refused(capsys, trained, arguments, str(path), lacking)
     assert not marker.exists()
 
 
@@ -213,7 +223,7 @@ def test_a_file_where_a_folder_should_be(trained: Path, tmp_path: Path, capsys: 
     assert_refused(capsys, tmp_path, arguments, str(tmp_path / "file"), "another folder")
     root = make_speed21(tmp_path)
     arguments = ["fit", "--config", "speed21.yaml", f"--data.root={root}", f"--data.cache={tmp_path / 'file'}", *FAST]
-    assert_refused(capsys, tmp_path, arguments, str(tmp_path / "file"), "Not a directory")
+    assert_refused(capsys, tmp_path, arguments, str(tmp_path / "file"), "cannot be written")
 
 
 # Processes ------------------------------------------------------------------------------------------------------------

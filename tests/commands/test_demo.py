@@ -9,7 +9,8 @@ import torch
 import run
 
 SMALL = [
-    "--data.clips=48", "--trainer.max_epochs=1", "--trainer.limit_train_batches=3", "--trainer.enable_progress_bar=false"
+    "--data.clips=48", "--trainer.max_epochs=1", "--trainer.limit_train_batches=3",
+    "--trainer.enable_progress_bar=false",
 ]  # fmt: skip
 
 
@@ -18,7 +19,8 @@ def test_ends_with_tables_the_picture_and_how_to_read_them(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     before = torch.get_num_threads()
-    for version, words in enumerate([], ["--folder=runs", "--model.lr", "0.01"]):
+    calls: list[list[str]] = [[], ["--folder=runs", "--model.lr", "0.01"]]
+    for version, words in enumerate(calls):
         assert run.main(["demo", *words, *SMALL]) == 0
         folder = Path("runs") / "demo" / f"version_{version}"
         said = capsys.readouterr().out

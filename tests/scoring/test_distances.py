@@ -23,7 +23,7 @@ def test_cosine_distance_equals_scipy_pair_by_pair(dtype: torch.dtype) -> None:
 
 
 @given(vectors, vectors)
-def test_distances_stay_in_range_and_are_symmetric(a: np.ndarray, b: np.ndarray) -> None:  # type: ignore[type-arg]
+def test_distances_stay_in_range_and_are_symmetric(a: np.ndarray, b: np.ndarray) -> None:
     first, second = torch.from_numpy(a), torch.from_numpy(b)
     distance = cosine_distance(first, second)
     assert bool(((distance >= 0) & (distance <= 2)).all())
