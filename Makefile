@@ -35,7 +35,7 @@ $(VENV)/.light: requirements-light.txt requirements-core.txt
 	$(BIN)/pip install $(PIP_FLAGS) -r requirements-light.txt
 	touch $@
 
-$(VENV)/.dev: $(VENV)/.light requirements-dev.txt
+$(VENV)/.dev: $(VENV)/.light requirements-dev.txt requirements-core.txt
 	$(BIN)/pip install $(PIP_FLAGS) -r requirements-dev.txt
 	touch $@
 
