@@ -247,7 +247,23 @@ def _compose(path: Path) -> yaml.MappingNode:
     if not isinstance(node, yaml.MappingNode):
         what = "a list" if isinstance(node, yaml.SequenceNode) else "one value"
         raise InputError(f"{path}: the config is {what}, expected keys such as 'data:' and 'model:'")
+    _check_doubles(node, path)
     return node
+
+
+def _check_doubles(node: yaml.Node, path: Path) -> None:
+    """Refuse a key that stands twice in one place: YAML would forget the first silently."""
+    if isinstance(node, yaml.MappingNode):
+        names = set()
+        for name, value in node.value:
+            if name.value in names:
+                line = name.start_mark.line + 1
+                raise InputError(f"{path}, line {line}: {name.value!r} is there twice; put both under one key")
+            names.add(name.value)
+            _check_doubles(value, path)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            _check_doubles(value, path)
 
 
 def _inline(text: str) -> yaml.Node | None:

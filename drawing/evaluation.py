@@ -83,7 +83,7 @@ def evaluation_figure(
         part: what the title calls the clips: "test", "validate".
     """
     shown = min(len(evaluation.rows), 14)
-    above, below = max(4.5, 0.9 + 0.42 * shown), 2.85
+    above, below = max(4.5, 0.9 + 0.42 * shown), 3.0
     figure = Figure(figsize=(12, 0.5 + above + below), dpi=130, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     made_up = " of SYNTHETIC poses" if evaluation.synthetic else ""
