@@ -1,35 +1,21 @@
-"""Finding and reading config files, and parse errors in one line that names the near miss."""
+"""Finding and reading config files, and what a command line says altogether."""
 
 import argparse
 import difflib
-import importlib
-import inspect
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
-from itertools import accumulate
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import yaml
-from jsonargparse import ActionConfigFile, ArgumentParser  # type: ignore[attr-defined]  # it has no list of exports
-from lightning.pytorch.cli import LightningArgumentParser
+from jsonargparse import ActionConfigFile  # type: ignore[attr-defined]  # it has no list of exports
 
 from errors import InputError
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 BASE = CONFIGS / "trainer.yaml"
 
-_TYPES = {
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "str": "text",
-    "list": "a list",
-    "tuple": "a list",
-    "dict": "keys with values",
-}
 _LAYERS = ("init_args", "class_path", "dict_kwargs")  # may stand between a key and its parent, or be left out
 
 
@@ -61,24 +47,6 @@ class ConfigFile(ActionConfigFile):
         super().__call__(parser, cfg, str(find_config(values)), option_string)  # type: ignore[no-untyped-call]
 
 
-class Parser(LightningArgumentParser):
-    """Errors are one line, and a key that is unknown comes with the known one it resembles most."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        # an abbreviation (--trainer.max_epoch) is a mistyped key
-        super().__init__(*args, **{"allow_abbrev": False, **kwargs})
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Raise the parse error for the user to see.
-
-        Raises:
-            InputError: always, except in the parsers that jsonargparse makes for the arguments of one class.
-        """
-        if not self.exit_on_error:
-            super().error(message, ex)
-        raise InputError(explain(message, getattr(ex, "subcommand_parser", self))) from ex
-
-
 @dataclass(frozen=True)
 class Given:
     """Something that the user wrote.
@@ -105,120 +73,27 @@ def given(words: Sequence[str]) -> list[Given]:
         key, equals, value = word.lstrip("-").partition("=")
         if not equals:
             value = words[i + 1] if i + 1 < len(words) and not words[i + 1].startswith("--") else ""
-        key = _short(key.rstrip("+"))
+        key = short(key.rstrip("+"))
         if key in ("config", "c"):
             files += [find_config(value)] if value else []
         else:
             line.append(Given(key, value, "command line"))
             line += _walk(_inline(value), key, "command line", False) if value[:1] in "[{" else []
-    return [item for path in files for item in _walk(_compose(path), "", str(path), False)] + line
+    return [item for path in files for item in read(path)] + line
 
 
-def explain(message: str, parser: ArgumentParser) -> str:
-    """The message of jsonargparse as one line: what is wrong, where, and the near miss.
+def read(path: Path) -> list[Given]:
+    """Every key and value of a config.
 
-    Args:
-        message: what the parser says.
-        parser: the parser of all commands or of one, after it was given its words (its attribute `args`).
+    Raises:
+        InputError: it is not a YAML file with keys.
     """
-    try:
-        written = given(list(getattr(parser, "args", None) or []))
-    except InputError as error:
-        return str(error)
-    places = re.findall(r'Parser key "([^"]+)"', message)
-    root = _short(places[0]) if places else ""
-    unknown = re.search(
-        r"does not accept option '([^']+)'|Option '([^']+)' is not accepted|unrecognized arguments: (\S+)", message
-    )
-    if unknown:
-        return _unknown_key(next(filter(None, unknown.groups())), root, written, parser)
-    if required := re.search(r"the following arguments are required: ([\w., ]+)", message):
-        return _not_set([_short(name) for name in required[1].split(", ")], root, written)
-    if option := re.search(r"argument (?:\S+/)?--(\S+): expected", message):
-        word = next((item.key for item in reversed(written) if not item.value and _within(item.key, option[1])), None)
-        return f"command line: --{word or option[1]} has no value after it; give one"
-    place = _find(places[-1], root, written) if places else None
-    if place is None:
-        return _clean(message)
-    return _bad_class(message, place, written) or _bad_value(message, place)
+    return list(_walk(_compose(path), "", str(path), False))
 
 
-# What is wrong --------------------------------------------------------------------------------------------------------
-
-
-def _unknown_key(name: str, root: str, written: list[Given], parser: ArgumentParser) -> str:
-    option = name.startswith("-")
-    if not option and not root and "unrecognized" in name:
-        return _clean(name)
-    name = _short(name.lstrip("-").partition("=")[0].rstrip("+"))
-    place = _find(name, root, written)
-    key, where = (place.key, place.where) if place else (".".join(filter(None, (root, name))), "command line")
-    if place is None and not option and not root:
-        return f"command line: {name!r} follows no option; options are written --key value"
-    known = _known_keys(written, parser)
-    if key in known:
-        return f"{where}: {key} stands before what says which class it is for; put --config first"
-    parent = key.rpartition(".")[0]
-    siblings = sorted(one.removeprefix(f"{parent}.") for one in known if one.rpartition(".")[0] == parent)
-    if near := _near(key, known):
-        hint = f"did you mean {near!r}?"
-    elif parent and 0 < len(siblings) < 20:
-        hint = f"{parent} has {', '.join(siblings)}"
-    else:
-        hint = "add --help to see the keys"
-    return f"{where}: no such key {key!r}; {hint}"
-
-
-def _not_set(names: list[str], root: str, written: list[Given]) -> str:
-    names = [re.sub(r"^(fit|validate|test|predict)\.", "", name) for name in names]
-    owners = [key for key, paths in _classes(written).items() for path in paths if set(names) <= set(_keys(path))]
-    prefix = f"{owners[-1] if owners else root}.".lstrip(".")
-    what = ", ".join(prefix + name for name in names)
-    return f"not set: {what}; give a value, or start from a shipped config such as --config demo.yaml"
-
-
-def _bad_class(message: str, place: Given, written: list[Given]) -> str | None:
-    """What is wrong with a class path, if that is what is wrong."""
-    shipped = _shipped_classes()
-    wrong = re.findall(r"Problem with given class_path '([^']+)':\s+(?!Parser key)(\S[^\n]*)", message)
-    wrong += [(path, "") for path in re.findall(r"Expected a dot import path string: ([^\n]+)", message)]
-    if not wrong:
-        if kind := re.search(r"does not correspond to a subclass of (\w+)|Not a valid subclass of (\w+)", message):
-            classes = sorted(path for path, key in shipped.items() if key == place.key)
-            hint = f"choose a class such as {', '.join(classes[:3])}" if classes else "name another class"
-            return f"{place.where}: {place.key} is {place.value!r}, which is no {kind[1] or kind[2]}; {hint}"
-        return None
-    path, reason = wrong[-1]
-    if named := re.match(r"module '([\w.]+)' has no attribute '(\w+)'", reason):
-        path = f"{named[1]}.{named[2]}"  # the class around it is not the one to blame
-    place = next((item for item in reversed(written) if item.value == path), place)
-    candidates = [*shipped, *_classes_beside(path)]
-    names = {one.rpartition(".")[2]: one for one in candidates}
-    near = difflib.get_close_matches(path, candidates, 1, 0.8)
-    near = near or [names[one] for one in difflib.get_close_matches(path.rpartition(".")[2], names, 1, 0.8)]
-    if near and near[0] != path:
-        hint = f"did you mean {near[0]!r}?"
-    else:
-        hint = reason or "write its module too, such as lightning_modules.encoders.GCNEncoder"
-    return f"{place.where}: {place.key} names no class that can be used, {path!r}; {hint}"
-
-
-def _bad_value(message: str, place: Given) -> str:
-    detail = message[message.rindex("Parser key") :]
-    kinds = dict.fromkeys(re.findall(r"Expected an? <class '([\w.]+)'>", detail))
-    unwanted = ("NoneType", "bool") if place.key == "seed_everything" else ("NoneType",)  # Lightning's "any seed"
-    wanted = [_TYPES.get(kind, kind.rpartition(".")[2]) for kind in kinds if kind not in unwanted]
-    groups = re.findall(r"Literal\[([^\]]+)\]", detail)
-    if choices := list(dict.fromkeys(choice for group in groups for choice in re.findall(r"\w[\w.-]*", group))):
-        near = difflib.get_close_matches(place.value or "", choices, 1)
-        wanted.append(f"one of {', '.join(choices)}" + (f"; did you mean {near[0]!r}?" if near else ""))
-    if not wanted:
-        return f"{place.where}: {place.key}: {_clean(detail.partition(':')[2])}"
-    value = "given further keys" if place.value is None else repr(place.value)
-    return f"{place.where}: {place.key} is {value}, expected {' or '.join(wanted)}"
-
-
-# What the user wrote --------------------------------------------------------------------------------------------------
+def short(key: str) -> str:
+    """The key without the layers that may be left out."""
+    return ".".join(part for part in key.split(".") if part not in _LAYERS)
 
 
 def _compose(path: Path) -> yaml.MappingNode:
@@ -242,7 +117,7 @@ def _compose(path: Path) -> yaml.MappingNode:
         ) from None
     except yaml.YAMLError:
         raise InputError(f"{path}: holds characters that YAML does not allow; is it a config at all?") from None
-    if node is None:
+    if node is None or node.tag == "tag:yaml.org,2002:null":
         raise InputError(f"{path}: the config is empty")
     if not isinstance(node, yaml.MappingNode):
         what = "a list" if isinstance(node, yaml.SequenceNode) else "one value"
@@ -281,7 +156,7 @@ def _walk(node: yaml.Node | None, prefix: str, source: str, in_list: bool) -> It
             yield from _walk(item, prefix, source, True)
     elif isinstance(node, yaml.MappingNode):
         for name, value in node.value:
-            key = _short(".".join(filter(None, (prefix, str(name.value)))))
+            key = short(".".join(filter(None, (prefix, str(name.value)))))
             text = value.value if isinstance(value, yaml.ScalarNode) else None
             yield Given(key, text, _where(source, name), in_list)
             yield from _walk(value, key, source, in_list)
@@ -289,116 +164,3 @@ def _walk(node: yaml.Node | None, prefix: str, source: str, in_list: bool) -> It
 
 def _where(source: str, node: yaml.Node) -> str:
     return source if source == "command line" else f"{source}, line {node.start_mark.line + 1}"
-
-
-def _find(name: str, root: str, written: list[Given]) -> Given | None:
-    """The last thing written under `root` whose key ends with `name`."""
-    name = _short(name)
-    for item in reversed(written):
-        if _within(item.key, root) and f".{item.key}".endswith(f".{name}"):
-            return item
-    return None
-
-
-def _within(key: str, root: str) -> bool:
-    return not root or key == root or key.startswith(f"{root}.")
-
-
-def _short(key: str) -> str:
-    return ".".join(part for part in key.split(".") if part not in _LAYERS)
-
-
-def _clean(message: str) -> str:
-    """Whatever jsonargparse says, without its lists of types and representations of values."""
-    noise = r"Given value|Subtypes: |Errors:$|Does not validate against|- Expected a <class 'NoneType'>"
-    lines = [line.strip() for line in message.splitlines()]
-    text = "; ".join(line.removeprefix("- ") for line in lines if line and not re.match(noise, line))
-    text = re.sub(r"<class '(?:[\w.]+\.)?(\w+)'>", r"\1", text)
-    return re.sub(r':;? ?Parser key "([^"]+)"', r": \1", text).replace(":;", ":")
-
-
-# What there is --------------------------------------------------------------------------------------------------------
-
-
-def _known_keys(written: list[Given], parser: ArgumentParser) -> set[str]:
-    """Every key of the parser, and of the classes chosen so far."""
-    keys = _with_parents(_options(parser))
-    for prefix, paths in sorted(_classes(written).items()):
-        if prefix in keys:
-            keys |= _with_parents(f"{prefix}.{key}" for path in paths for key in _keys(path))
-    return keys
-
-
-def _with_parents(keys: Iterable[str]) -> set[str]:
-    return {start for key in keys for start in accumulate(key.split("."), "{}.{}".format)} - {""}
-
-
-def _classes(written: list[Given]) -> dict[str, list[str]]:
-    """By key, the class paths that stand there; several in a list."""
-    found: dict[str, list[str]] = {}
-    for item in written:
-        if item.value and _load(item.value) is not None:
-            found[item.key] = [*(found.get(item.key, []) if item.in_list else []), item.value]
-    return found
-
-
-@cache
-def _load(path: str) -> type | None:
-    """The class of a dotted path; None if there is none."""
-    module, _, name = path.rpartition(".")
-    if not re.fullmatch(r"[A-Za-z_][\w.]*", module):
-        return None
-    try:
-        found = getattr(importlib.import_module(module), name, None)
-    except Exception:  # whatever importing a stranger's module provokes; the parser has said so already
-        return None
-    return found if inspect.isclass(found) else None
-
-
-@cache
-def _keys(path: str) -> tuple[str, ...]:
-    """The options of a class, those it passes on to its base included."""
-    cls = _load(path)
-    if cls is None:
-        return ()
-    parser = ArgumentParser(exit_on_error=False)
-    try:
-        parser.add_class_arguments(cls, fail_untyped=False)
-    except Exception:  # a class that jsonargparse cannot read has no options to suggest
-        return ()
-    return tuple(_options(parser))
-
-
-def _options(parser: ArgumentParser) -> list[str]:
-    """The keys of a parser, without what jsonargparse keeps for itself."""
-    return [_short(key) for key, _ in parser.get_defaults(skip_validation=True).items() if not key.startswith("_")]
-
-
-@cache
-def _shipped_classes() -> dict[str, str]:
-    """Class paths in the shipped configs, and the key each stands at."""
-    written = [item for path in sorted(CONFIGS.glob("*.yaml")) for item in _walk(_compose(path), "", str(path), False)]
-    return {path: key for item in written for key, paths in _classes([item]).items() for path in paths}
-
-
-def _classes_beside(path: str) -> list[str]:
-    """Class paths in the module that `path` names, if there is one."""
-    module = path.rpartition(".")[0]
-    try:
-        names = vars(importlib.import_module(module)) if module else {}
-    except Exception:  # as in _load
-        return []
-    return [f"{module}.{name}" for name, value in names.items() if inspect.isclass(value)]
-
-
-def _near(wrong: str, known: Iterable[str]) -> str | None:
-    """The known key that `wrong` most resembles: beside it, as a whole, or by its last part."""
-    parent, _, leaf = wrong.rpartition(".")
-    known = sorted(known)
-    siblings = {key.rpartition(".")[2]: key for key in known if key.rpartition(".")[0] == parent}
-    if found := difflib.get_close_matches(leaf, siblings, 1):
-        return siblings[found[0]]
-    if found := difflib.get_close_matches(wrong, known, 1, 0.8):
-        return found[0]
-    leaves = {key.rpartition(".")[2]: key for key in known}
-    return next((leaves[one] for one in difflib.get_close_matches(leaf, leaves, 1, 0.85)), None)

@@ -13,7 +13,8 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from commands.configs import CONFIGS, ConfigFile, Parser, given
+from commands.configs import BASE, ConfigFile, given
+from commands.parse_errors import Parser
 from errors import InputError
 from lightning_modules.callbacks.run_record import RunRecord
 from lightning_modules.checkpoint_io import load_checkpoint
@@ -196,9 +197,7 @@ def _cli(arguments: list[str] | None) -> PoseCLI:
         seed_everything_default=0,
         save_config_callback=RunRecord,
         parser_class=Parser,
-        parser_kwargs={
-            name: {"default_config_files": [str(CONFIGS / "trainer.yaml")]} for name in PoseCLI.subcommands()
-        },
+        parser_kwargs={name: {"default_config_files": [str(BASE)]} for name in PoseCLI.subcommands()},
         auto_configure_optimizers=False,
         load_from_checkpoint_support=False,
         args=arguments,

@@ -218,6 +218,7 @@ def _draw_rhos(figure: SubFigure, evaluation: Evaluation, shown: int) -> None:
     ends = [end for row in rows for interval in (row.by_clip, row.by_group) if interval for end in interval]
     low = min([0.0, *ends, *(row.rho for row in rows if row.rho is not None)])
     axes.set(xlim=(low - 0.04, 1.03), ylim=(len(rows) - 0.25, -0.65))
+    axes.locator_params(axis="x", nbins=6)
     axes.axvline(0, color=_FAINT, linewidth=1.2, zorder=0)
     for place, row in enumerate(rows):
         _draw_rho(axes, place, row)

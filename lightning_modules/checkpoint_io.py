@@ -52,8 +52,6 @@ def load_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
             f"{path}: refused, it holds more than tensors and plain values, or is no checkpoint; use one that this "
             "project wrote"
         ) from error
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     except Exception as error:  # an arbitrary file makes the unpickler fail in arbitrary ways
         raise InputError(f"{path}: broken or no checkpoint ({type(error).__name__}); use another one") from error
     if not isinstance(checkpoint, dict) or not {"state_dict", "global_step"} <= checkpoint.keys():

@@ -10,6 +10,7 @@ from errors import InputError
 from tests.refusal import assert_one_line
 
 Capture = pytest.CaptureFixture[str]
+MONITOR = "lightning_modules.callbacks.run_monitor.RunMonitor"
 
 # option -> essential words of the message
 COMMAND_LINE: dict[str, tuple[str, ...]] = {
@@ -24,7 +25,7 @@ COMMAND_LINE: dict[str, tuple[str, ...]] = {
     "--data.fold 1": ("no such key 'data.fold'; data has batch_size, clips,",),
     "--trainer.max_epoch 3": ("'trainer.max_epoch'", "did you mean 'trainer.max_epochs'?"),
     "--trainer.logger.save_dri x": ("'trainer.logger.save_dri'", "did you mean 'trainer.logger.save_dir'?"),
-    "--trainer.callbacks+={class_path: lightning_modules.callbacks.run_monitor.RunMonitor,init_args: {every_n_step: 3}}": (
+    f"--trainer.callbacks+={{class_path: {MONITOR},init_args: {{every_n_step: 3}}}}": (
         "did you mean 'trainer.callbacks.every_n_steps'?",
     ),
     "--xyz 3": ("command line: no such key 'xyz'", "--help"),
@@ -123,7 +124,7 @@ def test_a_config_is_found_by_path_by_name_and_without_its_ending(tmp_path: Path
     path.write_text("\ufeffseed_everything: 3\n", encoding="utf-8")
     assert find_config(str(path)) == path
     assert find_config("demo.yaml") == find_config("demo") == CONFIGS / "demo.yaml"
-    with pytest.raises(InputError, match="did you mean 'speed21.yaml'"):
+    with pytest.raises(InputError, match=r"did you mean 'speed21\.yaml'"):
         find_config("sped21.yaml")
     with pytest.raises(InputError, match=r"configs/ has aqa7\.yaml"):
         find_config("nothing like it")

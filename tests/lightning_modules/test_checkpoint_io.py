@@ -46,7 +46,8 @@ def test_broken_files_are_told_apart_from_missing_ones(tmp_path: Path) -> None:
     path = tmp_path / "b.ckpt"
     torch.save(GOOD, path)
     whole = path.read_bytes()
-    for content in (b"", b"garbage", b"root:x:0:0:root:/root:/bin/bash\n", bytes(range(256)), whole[:200], whole[: len(whole) // 2], whole[:-10]):
+    parts = (whole[:200], whole[: len(whole) // 2], whole[:-10])
+    for content in (b"", b"garbage", b"root:x:0:0:root:/root:/bin/bash\n", bytes(range(256)), *parts):
         path.write_bytes(content)
         with pytest.raises(InputError, match=r"b\.ckpt"):
             load_checkpoint(path)
