@@ -1,11 +1,17 @@
 """What several tests need: the shared real data, and quiet, repeatable runs."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 REPO = Path(__file__).resolve().parents[1]
+
+
+def heed_interrupts() -> None:
+    """For `preexec_fn`: a shell that runs the tests in the background has its children ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def shared_data(name: str) -> Path:

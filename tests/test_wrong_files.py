@@ -16,7 +16,7 @@ import torch
 
 import run
 from lightning_modules.checkpoint_io import load_checkpoint
-from tests.conftest import REPO
+from tests.conftest import REPO, heed_interrupts
 from tests.data.finediving.make import make as make_finediving
 from tests.data.keypoint_folder.make import make as make_keypoint_folder
 from tests.data.speed21.make import make as make_speed21
@@ -242,7 +242,12 @@ def test_an_interrupted_fit_can_be_resumed(number: signal.Signals, code: int, tr
     last = tmp_path / "keypoint_folder" / "version_0" / "checkpoints" / "last.ckpt"
     arguments = words(trained, f"--trainer.logger.save_dir={tmp_path}", "--trainer.max_epochs=100000")
     with subprocess.Popen(
-        [sys.executable, "run.py", *arguments], cwd=REPO, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
+        [sys.executable, "run.py", *arguments],
+        cwd=REPO,
+        env=ENVIRONMENT,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_interrupts,
     ) as running:
         until = time.monotonic() + 300
         while not last.exists() and running.poll() is None and time.monotonic() < until:

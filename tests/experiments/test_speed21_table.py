@@ -21,7 +21,7 @@ from experiments.speed21_report import HEADER, report
 from experiments.speed21_table import Trial, main, train_and_test
 from scoring.pooling import rank_normalised
 from scoring.trivial import RAW_RIDGE
-from tests.conftest import REPO
+from tests.conftest import REPO, heed_interrupts
 from tests.data.speed21.make import make
 from tests.scoring.build import scipy_rho
 
@@ -295,7 +295,14 @@ def test_an_interrupt_ends_the_workers(tmp_path: Path) -> None:
         sys.executable, "-m", "experiments.speed21_table", f"--root={tmp_path / 'speed21'}",
         f"--cache={tmp_path / 'cache'}", f"--output={tmp_path / 'out'}", "--seeds=1", "--models", "mlp", "--workers=1",
     ]  # fmt: skip
-    process = subprocess.Popen(command, cwd=REPO, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        cwd=REPO,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_interrupts,
+    )
     deadline = time.monotonic() + WAIT
     last = tmp_path / "out" / "mlp" / "seed_0_fold_0" / "checkpoints" / "last.ckpt"
     while not last.exists():
