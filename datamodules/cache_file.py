@@ -40,12 +40,21 @@ class Provenance:
         source: dataset or recording, never empty: "speed21", "aqa7", "synthetic".
         detector, estimator: names of the person detector and the pose estimator; None if there was none.
         weights_sha256: hash of the estimator's weights; None if unknown.
+        weights_licence: SPDX name of the licence of those weights; None if unknown.
+        detector_sha256, detector_licence: the same of the detector's weights.
+        settings: how the poses were extracted, a JSON object; None if unknown.
+        media: fingerprint of the photographs or the video behind the clip; None if unknown.
     """
 
     source: str
     detector: str | None = None
     estimator: str | None = None
     weights_sha256: str | None = None
+    weights_licence: str | None = None
+    detector_sha256: str | None = None
+    detector_licence: str | None = None
+    settings: str | None = None
+    media: str | None = None
 
 
 class ClipRows(NamedTuple):

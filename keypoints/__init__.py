@@ -1,0 +1,1 @@
+"""From photographs and videos to keypoints: reading, detection, pose estimation, tracking, extraction."""
