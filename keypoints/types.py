@@ -1,6 +1,7 @@
 """What detectors and estimators take and give; the protocols that make each of them one file.
 
-Images are uint8 [H, W, 3], RGB. Coordinates are pixels, x to the right, y down; the middle of the first pixel is (0, 0).
+Images are uint8 [H, W, 3], RGB. Coordinates are pixels, x to the right, y down; (0, 0) is
+the middle of the first pixel.
 """
 
 from collections.abc import Sequence
