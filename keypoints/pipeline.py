@@ -1,0 +1,331 @@
+"""From photographs and videos to poses: reading, detection and cropping run ahead in threads, the network never waits."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from datamodules.media import ClipMedia
+from datamodules.skeleton import JOINTS, convert
+from errors import InputError
+from keypoints.background import ahead
+from keypoints.clip_poses import ClipPoses, FailedClip
+from keypoints.frames import read_frames
+from keypoints.gaps import fill_gaps
+from keypoints.performers import Selection, Track, choose_performers
+from keypoints.tracking import Tracker
+from keypoints.types import Crop, Detector, Estimator, Floats, Frame, Image, Keypoints, People
+
+CHUNK = 8
+"""Frames of a clip that are read and searched for people at once."""
+
+
+class Sketch(Protocol):
+    """Draws a picture of a clip while its frames pass by; `drawing.contact_sheet.StripBuilder` does."""
+
+    def add(self, image: Image, index: int) -> None:
+        """Frame `index` of the clip."""
+        ...
+
+    def finish(self, tracks: Sequence[Track], selection: Selection) -> Image:
+        """The picture, once it is known who performs."""
+        ...
+
+
+@dataclass
+class _Person:
+    """Somebody in one frame: where, and the best pose that a look has given so far."""
+
+    index: int
+    number: int
+    image: Image | None  # until the last look is done
+    box: Floats
+    xy: Floats
+    confidence: Floats
+    sureness: float = -1.0
+    turns: int = 0
+    open_looks: int = 1
+
+
+@dataclass
+class _Clip:
+    media: ClipMedia
+    tracker: Tracker
+    sketch: Sketch | None
+    size: tuple[int, int] = (0, 0)
+    frame: list[int] = field(default_factory=list)
+    time: list[float] = field(default_factory=list)
+    people: list[_Person] = field(default_factory=list)
+    settled: int = 0
+    looks: int = 0
+    ended: bool = False
+    failure: str | None = None
+
+
+@dataclass
+class _Look:
+    """One crop of one person on its way through the network."""
+
+    clip: _Clip
+    person: _Person
+    crop: Crop
+    turns: int
+    again: bool  # cut by what the first look said
+
+
+class Pipeline:
+    """Finds the performers of clips and their poses.
+
+    Crops of many frames, people and clips share the batches of the network. The people of a video are tracked; those
+    whom the action is about are kept (see `keypoints.performers`). In photographs everybody is.
+
+    Args:
+        detector: finds the people of a frame.
+        estimator: finds a person's keypoints.
+        turn_below: people whose mean confidence over the 15 joints is lower are also looked at turned by 90, 180 and
+            270 degrees, and the surest answer is kept: for bodies upside down. 0 never turns.
+        interpolate: longest gap, in frames, that is filled in for a joint between two seen poses; 0 leaves all missing.
+        most_people: how many people of a frame, the largest, are looked at.
+
+    Raises:
+        InputError: an option out of range.
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        estimator: Estimator,
+        turn_below: float = 0.0,
+        interpolate: int = 0,
+        most_people: int = 6,
+    ) -> None:
+        if not 0 <= turn_below <= 1 or interpolate < 0 or most_people < 1:
+            raise InputError(
+                "pose: turn_below is a confidence from 0 to 1, interpolate a number of frames from 0, most_people at "
+                f"least 1; got {turn_below}, {interpolate} and {most_people}"
+            )
+        self.detector = detector
+        self.estimator = estimator
+        self.turn_below = turn_below
+        self.interpolate = interpolate
+        self.most_people = most_people
+        self._prepared = False
+
+    def run(
+        self,
+        media: Iterable[ClipMedia],
+        *,
+        sketch: Callable[[ClipMedia], Sketch] | None = None,
+        say: Callable[[str], None] = print,
+        looked: Callable[[int], None] = lambda people: None,
+    ) -> Iterator[ClipPoses | FailedClip]:
+        """Poses of clips, each as soon as it is done; a clip that fails does not stop the others.
+
+        Args:
+            media: the clips; asked for one by one, shortly before each is read.
+            sketch: makes what draws a clip's picture; None for no pictures.
+            say: is told, before the first poses, which precision the estimator chose and why.
+            looked: is told after every batch how many crops it held.
+        """
+        size = self.estimator.batch
+        source = ahead(self._looks(ahead(_chunks(media, sketch), 2)), 2 * size)
+        waiting: deque[_Look] = deque()
+        more = True
+        while more or waiting:
+            while more and len(waiting) < size:
+                item = next(source, None)
+                if item is None:
+                    more = False
+                elif isinstance(item, _Look):
+                    waiting.append(item)
+                else:
+                    item.ended = True
+                    if item.settled == len(item.people):
+                        yield self._finish(item)
+            if not waiting:
+                break
+            batch = [waiting.popleft() for _ in range(min(size, len(waiting)))]
+            found = self._look(batch, say)
+            looked(len(batch))
+            for i, look in enumerate(batch):
+                waiting.extendleft(self._settle(look, found, i))
+                if look.clip.ended and look.person.open_looks == 0 and look.clip.settled == len(look.clip.people):
+                    yield self._finish(look.clip)
+
+    # In the background: who is there, and where -------------------------------------------------------------------
+
+    def _looks(self, chunks: Iterable[tuple[_Clip, list[Frame]]]) -> Iterator[_Look | _Clip]:
+        """The first look at everybody; a clip itself once all its frames are through."""
+        for clip, frames in chunks:
+            if not frames:
+                yield clip
+                continue
+            if clip.failure is not None:
+                continue
+            try:
+                found = self.detector.detect(clip.media.clip_id, frames)
+            except InputError as error:
+                clip.failure = str(error)
+                continue
+            for frame, people in zip(frames, found, strict=True):
+                yield from self._first_looks(clip, frame, self._largest(people))
+
+    def _first_looks(self, clip: _Clip, frame: Frame, people: People) -> Iterator[_Look]:
+        index = len(clip.frame)
+        clip.frame.append(frame.number)
+        clip.time.append(frame.time)
+        clip.size = (frame.image.shape[1], frame.image.shape[0])
+        if clip.sketch is not None:
+            clip.sketch.add(frame.image, index)
+        numbers = np.arange(len(people.boxes)) if clip.media.performers is None else clip.tracker.update(people)
+        for i, number in enumerate(numbers.tolist()):
+            if number < 0:
+                continue
+            person = _Person(
+                index,
+                number,
+                frame.image,
+                people.boxes[i],
+                np.full((len(JOINTS), 2), np.nan, np.float32),
+                np.full(len(JOINTS), np.nan, np.float32),
+            )
+            clip.people.append(person)
+            roi = None if people.roi is None else people.roi[i]
+            crop = self.estimator.crop(frame.image, person.box, roi)
+            yield _Look(clip, person, crop, 0, roi is not None)
+
+    def _largest(self, people: People) -> People:
+        size = (people.boxes[:, 2:] - people.boxes[:, :2]).prod(axis=1)
+        kept = np.sort(np.argsort(-size, kind="stable")[: self.most_people])
+        return People(people.boxes[kept], people.score[kept], None if people.roi is None else people.roi[kept])
+
+    # In the foreground: the network, and what becomes of its answers ----------------------------------------------
+
+    def _look(self, batch: list[_Look], say: Callable[[str], None]) -> Keypoints:
+        pixels = np.stack([look.crop.pixels for look in batch])
+        if not self._prepared:
+            self._prepared = True
+            if (line := self.estimator.prepare(pixels)) is not None:
+                say(line)
+        return self.estimator.decode(self.estimator.network(pixels), [look.crop for look in batch])
+
+    def _settle(self, look: _Look, found: Keypoints, i: int) -> list[_Look]:
+        """Keep the answer if it is the surest so far; the looks that should follow."""
+        clip, person = look.clip, look.person
+        clip.looks += 1
+        assert person.image is not None
+        if found.roi is not None and not look.again and np.isfinite(found.roi[i]).all():
+            crop = self.estimator.crop(person.image, person.box, found.roi[i])
+            return [_Look(clip, person, crop, look.turns, True)]
+        xy, confidence = convert(found.xy[i], found.confidence[i], self.estimator.layout)
+        assert confidence is not None
+        sureness = float(confidence.mean())
+        upright = person.sureness < 0
+        if sureness > person.sureness:
+            person.xy, person.confidence, person.sureness, person.turns = xy, confidence, sureness, look.turns
+        more = []
+        if upright and sureness < self.turn_below:
+            for turns in (1, 2, 3):
+                crop = self.estimator.crop(person.image, person.box, None, turns)
+                more.append(_Look(clip, person, crop, turns, False))
+        person.open_looks += len(more) - 1
+        if person.open_looks == 0:
+            person.image = None
+            clip.settled += 1
+        return more
+
+    def _finish(self, clip: _Clip) -> ClipPoses | FailedClip:
+        if clip.failure is not None:
+            return FailedClip(clip.media, clip.failure)
+        tracks = _tracks(clip.people)
+        selection = choose_performers(tracks, len(clip.frame), clip.size, clip.media.performers)
+        performers = selection.performers
+        if not performers:
+            count = len(clip.frame)
+            where = "it" if count == 1 else f"any of its {count} frames"
+            return FailedClip(
+                clip.media,
+                f"no person found in {where}; look at the pictures, or give boxes (--config given_boxes.yaml)",
+            )
+        shape = (len(performers), len(clip.frame))
+        boxes = np.full((*shape, 4), np.nan, np.float32)
+        xy = np.full((*shape, len(JOINTS), 2), np.nan, np.float32)
+        confidence = np.full((*shape, len(JOINTS)), np.nan, np.float32)
+        interpolated = np.zeros(shape, np.bool_)
+        for p, parts in enumerate(performers):
+            for track in (tracks[part] for part in parts):
+                boxes[p, track.frame] = track.boxes
+                xy[p, track.frame], confidence[p, track.frame] = track.xy, track.confidence
+            if self.interpolate:
+                xy[p], confidence[p], interpolated[p] = fill_gaps(xy[p], confidence[p], self.interpolate)
+        kept = {part for parts in performers for part in parts}
+        return ClipPoses(
+            media=clip.media,
+            size=clip.size,
+            frame=np.array(clip.frame, np.int32),
+            time=np.array(clip.time, np.float64),
+            xy=xy,
+            confidence=confidence,
+            boxes=boxes,
+            interpolated=interpolated,
+            dropped=len(tracks) - len(kept),
+            looks=clip.looks,
+            turned=sum(person.turns > 0 for person in clip.people),
+            strip=None if clip.sketch is None else clip.sketch.finish(tracks, selection),
+        )
+
+
+def _chunks(
+    media: Iterable[ClipMedia], sketch: Callable[[ClipMedia], Sketch] | None
+) -> Iterator[tuple[_Clip, list[Frame]]]:
+    """Frames of clips, a chunk at a time; no frames once a clip is through or cannot be read on."""
+    for one in media:
+        clip = _Clip(one, Tracker(), None if sketch is None else sketch(one))
+        frames: list[Frame] = []
+        try:
+            for frame in read_frames(one):
+                frames.append(frame)
+                if len(frames) == CHUNK:
+                    yield clip, frames
+                    frames = []
+            if frames:
+                yield clip, frames
+        except InputError as error:
+            clip.failure = str(error)
+        yield clip, []
+
+
+def _tracks(people: Sequence[_Person]) -> list[Track]:
+    """The tracks that the people of a clip's frames make up, numbered as the tracker did."""
+    rows: dict[int, list[_Person]] = {}
+    for person in people:
+        rows.setdefault(person.number, []).append(person)
+
+    def stack(values: Iterable[npt.NDArray[np.float32]]) -> Floats:
+        return np.stack(list(values)).astype(np.float32)
+
+    return [
+        Track(
+            number,
+            np.array([person.index for person in track], np.int64),
+            stack(person.box for person in track),
+            stack(person.xy for person in track),
+            stack(person.confidence for person in track),
+        )
+        for number, track in sorted(rows.items())
+    ]
+
+
+def extract_clip(media: ClipMedia, pipeline: Pipeline, say: Callable[[str], None] = print) -> ClipPoses:
+    """The poses of one photograph or video.
+
+    Raises:
+        InputError: it cannot be read, or nobody is in it.
+    """
+    (found,) = pipeline.run([media], say=say)
+    if isinstance(found, FailedClip):
+        raise InputError(found.reason)
+    return found
