@@ -48,6 +48,7 @@ class PoseTable:
         confidence: [F, 15] float32 in [0, 1], NaN where unknown.
         frame: [F] int32, strictly increasing within a track; the tracks of a clip have the same frames.
         time: [F] float64 seconds, NaN where unknown.
+        interpolated: [F] bool, where a joint or more was filled in between two seen ones.
         clip_ids, provenance: one entry a clip, in the order asked for.
         track_clip: [K] int64, index into `clip_ids`, never decreasing.
         track_person: [K] int64, number of the person, increasing within a clip.
@@ -58,6 +59,7 @@ class PoseTable:
     confidence: npt.NDArray[np.float32]
     frame: npt.NDArray[np.int32]
     time: npt.NDArray[np.float64]
+    interpolated: npt.NDArray[np.bool_]
     clip_ids: list[str]
     track_clip: npt.NDArray[np.int64]
     track_person: npt.NDArray[np.int64]
@@ -100,6 +102,7 @@ def write_clip(
     frame: npt.ArrayLike,
     person: npt.ArrayLike = 0,
     time: npt.ArrayLike | None = None,
+    interpolated: npt.ArrayLike | None = None,
     provenance: Provenance,
 ) -> Path:
     """Write one clip, whole or not at all; several processes may write to one cache, even the same clip, at once.
@@ -112,6 +115,7 @@ def write_clip(
         frame: [R] integers, strictly increasing for each person; every person has a row for every frame of the clip.
         person: [R] integers, never decreasing, or one integer for all rows.
         time: [R] seconds, NaN where unknown; None if all are unknown.
+        interpolated: [R] booleans, True where a joint or more was filled in between two seen ones; None if nowhere.
         provenance: where the poses come from.
 
     Returns:
@@ -124,7 +128,7 @@ def write_clip(
     try:
         if not provenance.source or any(not isinstance(fact, str | None) for fact in asdict(provenance).values()):
             raise InputError("its provenance names no source, or not in words; say where the poses come from")
-        rows = _checked_rows(xy, confidence, frame, person, time)
+        rows = _checked_rows(xy, confidence, frame, person, time, interpolated)
     except InputError as error:
         raise InputError(f"clip {clip_id!r} not written: {error}") from None
     content = encode(clip_id, rows, provenance)
@@ -196,6 +200,7 @@ def read_cache(root: str | Path, clip_ids: Sequence[str] | None = None) -> PoseT
         confidence=rows.confidence,
         frame=rows.frame,
         time=rows.time,
+        interpolated=rows.interpolated,
         clip_ids=list(clip_ids),
         track_clip=clip[start[:-1]],
         track_person=rows.person[start[:-1]].astype(np.int64),
@@ -272,6 +277,7 @@ def _checked_rows(
     frame: npt.ArrayLike,
     person: npt.ArrayLike,
     time: npt.ArrayLike | None,
+    interpolated: npt.ArrayLike | None,
 ) -> ClipRows:
     frame = _as_integers(frame, "frame")
     if frame.ndim != 1 or not len(frame):
@@ -284,6 +290,7 @@ def _checked_rows(
         time=_as_floats(time, np.float64, "time", count),
         xy=_as_floats(xy, np.float32, "xy", count, len(JOINTS), 2),
         confidence=_as_floats(confidence, np.float32, "confidence", count, len(JOINTS)),
+        interpolated=_as_marks(interpolated, count),
     )
     for fault in faults(np.zeros(count, np.int64), rows.person, rows.frame, rows.time, rows.xy, rows.confidence):
         raise InputError(str(fault))
@@ -296,6 +303,13 @@ def _as_integers(values: npt.ArrayLike, name: str) -> npt.NDArray[np.int32]:
     if array.dtype.kind not in "iu" or (array.size and (array.min() < limits.min or array.max() > limits.max)):
         raise InputError(f"{name} must be integers that fit into int32, got {array.dtype}")
     return array.astype(np.int32)
+
+
+def _as_marks(values: npt.ArrayLike | None, count: int) -> npt.NDArray[np.bool_]:
+    array = np.zeros(count, np.bool_) if values is None else np.asarray(values)
+    if array.dtype != np.bool_:
+        raise InputError(f"interpolated must be booleans, got {array.dtype}")
+    return _shaped(array, "interpolated", count)
 
 
 def _as_floats(values: npt.ArrayLike | None, dtype: Any, name: str, *shape: int) -> npt.NDArray[Any]:

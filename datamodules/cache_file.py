@@ -19,6 +19,7 @@ METADATA_KEY = b"pose_cache"
 
 _AGAIN = "copy the file again, or write the clip with datamodules.cache.write_clip"
 _JOINTS = len(JOINTS)
+_INTERPOLATED = pa.field("interpolated", pa.bool_(), nullable=False)  # only where something is
 _SCHEMA = pa.schema(
     [
         pa.field("clip_id", pa.dictionary(pa.int32(), pa.string()), nullable=False),
@@ -65,6 +66,7 @@ class ClipRows(NamedTuple):
     time: npt.NDArray[np.float64]
     xy: npt.NDArray[np.float32]
     confidence: npt.NDArray[np.float32]
+    interpolated: npt.NDArray[np.bool_]
 
 
 def some(names: list[str]) -> str:
@@ -96,7 +98,7 @@ def decode(content: bytes, clip_id: str) -> tuple[pa.Table, Provenance]:
             f"its column clip_id says {some([str(name) for name in ids])}, not {clip_id!r}; a file bears the name of "
             "its one clip: rename the file, or write the clip again"
         )
-    return table.select(_SCHEMA.names[1:]), provenance
+    return table.select([name for name in table.column_names if name != "clip_id"]), provenance
 
 
 def to_rows(table: pa.Table) -> ClipRows:
@@ -112,6 +114,7 @@ def to_rows(table: pa.Table) -> ClipRows:
             time=_floats(_one_array(table["time"]), "time", pa.float64()),
             xy=_lists(table["xy"], "xy", 2 * _JOINTS).reshape(-1, _JOINTS, 2),
             confidence=_lists(table["confidence"], "confidence", _JOINTS),
+            interpolated=_marks(table),
         )
     except pa.ArrowException as error:
         raise InputError(f"unreadable columns ({' '.join(str(error).split())[:150]}); {_AGAIN}") from error
@@ -123,6 +126,7 @@ def encode(clip_id: str, rows: ClipRows, provenance: Provenance) -> memoryview:
     xy = rows.xy.reshape(count, -1)
     nobody = np.isnan(xy).all(axis=1, keepdims=True).repeat(xy.shape[1], axis=1)
     facts = {"format_version": FORMAT_VERSION, "skeleton": SKELETON, **asdict(provenance)}
+    schema = _SCHEMA.append(_INTERPOLATED) if rows.interpolated.any() else _SCHEMA
     table = pa.table(
         [
             pa.DictionaryArray.from_arrays(np.zeros(count, np.int32), [clip_id]),
@@ -133,8 +137,9 @@ def encode(clip_id: str, rows: ClipRows, provenance: Provenance) -> memoryview:
             pa.FixedSizeListArray.from_arrays(
                 pa.array(rows.confidence.ravel(), mask=np.isnan(rows.confidence).ravel()), _JOINTS
             ),
-        ],
-        schema=_SCHEMA.with_metadata({METADATA_KEY: json.dumps(facts)}),
+            rows.interpolated,
+        ][: len(schema)],
+        schema=schema.with_metadata({METADATA_KEY: json.dumps(facts)}),
     )
     sink = pa.BufferOutputStream()
     # Poses hardly compress and a clip is read whole, so codec, dictionaries and statistics would only cost time.
@@ -145,7 +150,7 @@ def encode(clip_id: str, rows: ClipRows, provenance: Provenance) -> memoryview:
 
 
 def _table(content: bytes) -> tuple[pa.Table, Provenance]:
-    """The six columns of a Parquet file, once its metadata is found right."""
+    """The six columns of a Parquet file, and the seventh if it is there, once its metadata is found right."""
     with pq.ParquetFile(pa.BufferReader(content)) as file:
         # the file's own key-value metadata: other tools do not repeat them in the Arrow schema
         provenance = _provenance((file.metadata.metadata or {}).get(METADATA_KEY))
@@ -153,7 +158,8 @@ def _table(content: bytes) -> tuple[pa.Table, Provenance]:
         if wrong := [name for name in _SCHEMA.names if names.count(name) != 1]:
             raise InputError(f"has no column {some(wrong)}, or has it twice; {_AGAIN}")
         # naming columns costs time that a file without others need not spend
-        return file.read(None if names == _SCHEMA.names else _SCHEMA.names, use_threads=False), provenance
+        known = _SCHEMA.names + [_INTERPOLATED.name] * (names.count(_INTERPOLATED.name) == 1)
+        return file.read(None if names == _SCHEMA.names else known, use_threads=False), provenance
 
 
 @lru_cache(maxsize=16)
@@ -220,6 +226,16 @@ def _integers(table: pa.Table, name: str) -> npt.NDArray[np.int32]:
         except pa.ArrowInvalid:
             raise InputError(f"column {name} holds numbers that do not fit into int32; number from 0 on") from None
     return _numpy(column)
+
+
+def _marks(table: pa.Table) -> npt.NDArray[np.bool_]:
+    """The column `interpolated`; False throughout where there is none."""
+    if _INTERPOLATED.name not in table.column_names:
+        return np.zeros(table.num_rows, np.bool_)
+    column = _one_array(table[_INTERPOLATED.name])
+    if not pa.types.is_boolean(column.type) or column.null_count:
+        raise _wrong_type(_INTERPOLATED.name, column.type, "booleans without nulls")
+    return _numpy(column.cast(pa.uint8())).astype(np.bool_)
 
 
 def _floats(column: pa.Array, name: str, target: Any) -> npt.NDArray[Any]:

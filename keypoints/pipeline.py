@@ -1,4 +1,4 @@
-"""From photographs and videos to poses: reading, detection and cropping run ahead in threads, the network never waits."""
+"""From photographs and videos to poses; reading, detection and cropping run ahead in threads of their own."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence

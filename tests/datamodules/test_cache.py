@@ -173,6 +173,11 @@ def test_the_file_holds_what_the_documentation_says(tmp_path: Path) -> None:
         "detector": "detector",
         "estimator": "estimator",
         "weights_sha256": "0" * 64,
+        "weights_licence": None,
+        "detector_sha256": None,
+        "detector_licence": None,
+        "settings": None,
+        "media": None,
     }
     assert file.metadata.num_row_groups == 1
     table = file.read()
@@ -180,6 +185,23 @@ def test_the_file_holds_what_the_documentation_says(tmp_path: Path) -> None:
     assert table["confidence"].to_pylist() == [[None] * 15] * 5
     nobody = [row for row in table["xy"].to_pylist() if None in row]
     assert nobody == [[None] * 30]  # missing joints are NaN
+
+
+def test_filled_in_rows_are_marked_in_a_column_of_their_own(tmp_path: Path) -> None:
+    marks = np.array([False, True, True, False, False])
+    path = write(tmp_path, "a", interpolated=marks)
+    write(tmp_path, "b")
+    assert pq.read_schema(path).names[-1] == "interpolated"
+    table = read_cache(tmp_path)
+    np.testing.assert_array_equal(table.interpolated, [*marks, *[False] * 5])
+    with pytest.raises(InputError, match="interpolated must be booleans"):
+        write(tmp_path, "c", interpolated=[0, 1, 1, 0, 0])
+    with pytest.raises(InputError, match=r"interpolated has the shape \[4\]"):
+        write(tmp_path, "c", interpolated=marks[:4])
+    column = pa.array([None, 1, 0, 0, 1], pa.int32())
+    rewrite(path, lambda table: table.set_column(6, "interpolated", column))
+    with pytest.raises(InputError, match="column interpolated holds int32"):
+        read_clip(tmp_path, "a")
 
 
 def test_pandas_reads_a_clip_and_a_whole_cache(tmp_path: Path) -> None:
