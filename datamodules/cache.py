@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from datamodules.cache_file import ClipRows, Provenance, decode, encode, some, to_rows
+from datamodules.cache_file import ClipRows, Provenance, decode, encode, provenance_of, some, to_rows
 from datamodules.cache_rules import faults, track_starts
 from datamodules.skeleton import JOINTS
 from errors import InputError
@@ -28,6 +28,7 @@ __all__ = [
     "list_clips",
     "read_cache",
     "read_clip",
+    "read_provenance",
     "read_rows",
     "write_clip",
 ]
@@ -207,6 +208,23 @@ def read_cache(root: str | Path, clip_ids: Sequence[str] | None = None) -> PoseT
         track_start=start,
         provenance=[provenance for _, provenance in files],
     )
+
+
+def read_provenance(root: str | Path, clip_id: str) -> Provenance | None:
+    """Where the poses of one clip come from, without reading them; None if the clip is not in the cache.
+
+    Raises:
+        InputError: the file cannot be read, or is not a clip of this format.
+    """
+    path = clip_path(root, clip_id)
+    try:
+        return provenance_of(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check who may read it") from error
 
 
 def read_rows(root: Path, clip_id: str) -> ClipRows:

@@ -80,12 +80,7 @@ def decode(content: bytes, clip_id: str) -> tuple[pa.Table, Provenance]:
     Raises:
         InputError: the file is damaged, or not a clip of this format and name (says what, not where).
     """
-    if not content:
-        raise InputError(f"an empty file (0 bytes); {_AGAIN}")
-    if not content.startswith(b"PAR1"):
-        raise InputError(f"not a Parquet file; {_AGAIN}, or take the file out of the cache")
-    if not content.endswith(b"PAR1"):
-        raise InputError(f"a truncated Parquet file; {_AGAIN}")
+    _check_whole(content)
     try:
         table, provenance = _table(content)
         ids = _names(table["clip_id"])
@@ -99,6 +94,20 @@ def decode(content: bytes, clip_id: str) -> tuple[pa.Table, Provenance]:
             "its one clip: rename the file, or write the clip again"
         )
     return table.select([name for name in table.column_names if name != "clip_id"]), provenance
+
+
+def provenance_of(content: bytes) -> Provenance:
+    """What a clip's file says of where its poses come from.
+
+    Raises:
+        InputError: the file is damaged, or not a clip of this format (says what, not where).
+    """
+    _check_whole(content)
+    try:
+        with pq.ParquetFile(pa.BufferReader(content)) as file:
+            return _provenance((file.metadata.metadata or {}).get(METADATA_KEY))
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"unreadable Parquet content ({' '.join(str(error).split())[:150]}); {_AGAIN}") from error
 
 
 def to_rows(table: pa.Table) -> ClipRows:
@@ -147,6 +156,15 @@ def encode(clip_id: str, rows: ClipRows, provenance: Provenance) -> memoryview:
         table, sink, row_group_size=count, compression="none", use_dictionary=["clip_id"], write_statistics=False
     )
     return memoryview(sink.getvalue())
+
+
+def _check_whole(content: bytes) -> None:
+    if not content:
+        raise InputError(f"an empty file (0 bytes); {_AGAIN}")
+    if not content.startswith(b"PAR1"):
+        raise InputError(f"not a Parquet file; {_AGAIN}, or take the file out of the cache")
+    if not content.endswith(b"PAR1"):
+        raise InputError(f"a truncated Parquet file; {_AGAIN}")
 
 
 def _table(content: bytes) -> tuple[pa.Table, Provenance]:

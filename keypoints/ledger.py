@@ -1,0 +1,222 @@
+"""Which clips of a cache are done, and who is at work on which: to resume, and for several processes at once."""
+
+import json
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from filelock import FileLock, Timeout
+
+from datamodules.cache import Provenance, read_provenance, write_clip
+from datamodules.media import ClipMedia
+from errors import InputError
+from keypoints.clip_poses import ClipPoses, FailedClip
+from keypoints.frames import fingerprint
+from keypoints.types import Image
+
+DECIDED = "decided"  # among the settings: what the estimator chose for this cache, which nobody asked for
+FOLDER = "_extraction"  # readers of whole folders of Parquet files pass over names with an underscore
+
+
+class OtherSettings(InputError):
+    """Clips of the cache were made in another way than is asked for now."""
+
+
+class Ledger:
+    """The state of a cache that is being filled.
+
+    A clip is done when its file is there and its provenance says that it was made in the same way from the same media.
+    Who works on a clip holds a lock on it, which the system takes back when the process dies. Beside the clips, in
+    `_extraction`, lie a JSON record and a picture of each.
+
+    Args:
+        cache: folder of the cache, made if need be.
+        provenance: how clips are made, `media` left open.
+
+    Raises:
+        InputError: the folder cannot be made.
+    """
+
+    def __init__(self, cache: Path, provenance: Provenance) -> None:
+        self.cache = cache
+        self.folder = cache / FOLDER
+        self.provenance = provenance
+        self._locks: dict[str, FileLock] = {}
+        self._fingerprints: dict[str, str] = {}
+        try:
+            for folder in (self.folder / "clips", self.folder / "locks"):
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{error.filename}: cannot be made ({error.strerror}); choose another cache") from error
+
+    def done(self, media: ClipMedia) -> bool:
+        """Whether the clip is there, made in the same way from the same media.
+
+        Raises:
+            OtherSettings: it was made in another way.
+        """
+        try:
+            found = read_provenance(self.cache, media.clip_id)
+        except InputError:
+            return False  # damaged: made again
+        if found is None:
+            return False
+        if (difference := _difference(found, self.provenance)) is not None:
+            raise OtherSettings(difference)
+        return found.media == self._fingerprint(media)
+
+    def claim(self, clips: Iterable[ClipMedia], redo: bool = False) -> Iterator[ClipMedia]:
+        """The clips that are not done and that nobody else is at work on; each is locked until it is written or failed.
+
+        Args:
+            clips: asked for one by one.
+            redo: also clips that are done.
+        """
+        for media in clips:
+            lock = FileLock(self.folder / "locks" / f"{media.clip_id}.lock", thread_local=False)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                continue
+            if not redo and self.done(media):  # somebody was faster
+                lock.release()
+                continue
+            for left in self.cache.glob(f".{_escaped(media.clip_id)}.*.tmp"):  # by a process that was killed
+                left.unlink(missing_ok=True)
+            self._record(media).unlink(missing_ok=True)
+            self._locks[media.clip_id] = lock
+            yield media
+
+    def write(self, poses: ClipPoses) -> None:
+        """Write a clip, its picture and its record, and release it.
+
+        Raises:
+            InputError: the disk is full, or the cache cannot be written to.
+        """
+        media = poses.media
+        people, frames = poses.xy.shape[:2]
+        seen = np.isfinite(poses.xy).all(axis=-1)
+        facts = {
+            "frames": frames,
+            "people": people,
+            "dropped": poses.dropped,
+            "frames_without_person": int((~seen.any(axis=(0, 2))).sum()),
+            "frames_interpolated": int(poses.interpolated.any(axis=0).sum()),
+            "mean_confidence": round(float(poses.confidence[seen].mean()), 4) if seen.any() else None,
+            "looks": poses.looks,
+            "turned": poses.turned,
+        }
+        if poses.strip is not None:
+            self._write(self.picture(media), _jpeg(poses.strip))
+        self._note(media, {"status": "done", **facts})
+        write_clip(
+            self.cache,
+            media.clip_id,
+            xy=poses.xy.reshape(people * frames, *poses.xy.shape[2:]),
+            confidence=poses.confidence.reshape(people * frames, -1),
+            frame=np.tile(poses.frame, people),
+            person=np.repeat(np.arange(people, dtype=np.int32), frames),
+            time=np.tile(poses.time, people),
+            interpolated=poses.interpolated.ravel(),
+            provenance=replace(
+                self.provenance,
+                settings=json.dumps({**json.loads(self.provenance.settings or "{}"), DECIDED: self.decision}),
+                media=self._fingerprint(media),
+            ),
+        )
+        self._release(media)
+
+    def fail(self, failed: FailedClip) -> None:
+        """Record why a clip could not be made, and release it."""
+        self._note(failed.media, {"status": "failed", "reason": failed.reason})
+        self._release(failed.media)
+
+    def record(self, media: ClipMedia) -> dict[str, Any] | None:
+        """What is recorded of a clip; None if nothing is, or it cannot be read."""
+        try:
+            record = json.loads(self._record(media).read_bytes())
+        except (OSError, ValueError):
+            return None
+        return record if isinstance(record, dict) else None
+
+    def picture(self, media: ClipMedia) -> Path:
+        """Where the picture of a clip is, if one was made."""
+        return self.folder / "clips" / f"{media.clip_id}.jpg"
+
+    def decide(self) -> "FileLock":
+        """A lock for what all processes of a cache must decide alike; see `decision`."""
+        return FileLock(self.folder / "locks" / ".decision.lock", thread_local=False)
+
+    @property
+    def decision(self) -> str | None:
+        """What was decided for this cache, such as a precision; None if nothing yet."""
+        try:
+            return (self.folder / "decision.txt").read_text() or None
+        except OSError:
+            return None
+
+    @decision.setter
+    def decision(self, decided: str) -> None:
+        self._write(self.folder / "decision.txt", decided.encode())
+
+    def _record(self, media: ClipMedia) -> Path:
+        return self.folder / "clips" / f"{media.clip_id}.json"
+
+    def _note(self, media: ClipMedia, facts: dict[str, Any]) -> None:
+        record = {"clip": media.clip_id, "action": media.action, **facts}
+        self._write(self._record(media), json.dumps(record, ensure_ascii=False).encode())
+
+    def _fingerprint(self, media: ClipMedia) -> str:
+        if media.clip_id not in self._fingerprints:
+            self._fingerprints[media.clip_id] = fingerprint(media)
+        return self._fingerprints[media.clip_id]
+
+    def _release(self, media: ClipMedia) -> None:
+        lock = self._locks.pop(media.clip_id)
+        # under the lock: who waits for the file that is gone finds the clip done
+        Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()
+
+    def _write(self, path: Path, content: bytes) -> None:
+        temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
+        try:
+            temporary.write_bytes(content)
+            temporary.replace(path)
+        except OSError as error:
+            raise InputError(
+                f"{path}: cannot be written ({os.strerror(error.errno or 0)}); free space, or choose another cache"
+            ) from error
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _difference(found: Provenance, asked: Provenance) -> str | None:
+    """The first thing in which two ways of making clips differ, in words; what the media were does not count."""
+    for name in ("source", "detector", "detector_sha256", "estimator", "weights_sha256", "settings"):
+        theirs, ours = getattr(found, name), getattr(asked, name)
+        if name == "settings":
+            theirs, ours = _asked(theirs), _asked(ours)
+        if theirs != ours:
+            return f"{name} {theirs}, asked for is {ours}"
+    return None
+
+
+def _asked(settings: str | None) -> dict[str, Any] | None:
+    """Settings without what was decided on the way; None if they cannot be read."""
+    try:
+        return {name: value for name, value in json.loads(settings or "{}").items() if name != DECIDED}
+    except (ValueError, AttributeError):
+        return None
+
+
+def _escaped(name: str) -> str:
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
+
+
+def _jpeg(image: Image) -> bytes:
+    return bytes(cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1])

@@ -1,0 +1,81 @@
+"""Extraction of keypoints under `Trainer.predict`: every process takes clips of its own."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from lightning import LightningModule
+
+from datamodules.media import ClipMedia
+from errors import InputError
+from keypoints.clip_poses import ClipPoses, FailedClip
+from keypoints.ledger import Ledger
+from keypoints.pipeline import Pipeline, Sketch
+
+GROUP = 64
+"""Clips of a prediction step; they share batches of the network."""
+
+
+class Extraction(LightningModule):
+    """Fills a keypoint cache.
+
+    Process r of n begins with the clips r, r + n, r + 2 n, ... and then helps the others with theirs: a clip that
+    somebody works on is locked (see `keypoints.ledger`), so none is made twice and nobody waits at the end. What is
+    made of a clip does not depend on who makes it.
+
+    Args:
+        pipeline: from media to poses.
+        ledger: the cache.
+        clips: to be extracted.
+        sketch: makes what draws a clip's picture.
+        finished: is told of every clip that this process finished.
+        looked: is told after every batch of the network how many people it held.
+        redo: whether clips that are done are made again.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        ledger: Ledger,
+        clips: Sequence[ClipMedia],
+        sketch: Callable[[ClipMedia], Sketch],
+        finished: Callable[[ClipPoses | FailedClip], None],
+        looked: Callable[[int], None],
+        redo: bool = False,
+    ) -> None:
+        super().__init__()
+        self.pipeline = pipeline
+        self.ledger = ledger
+        self.clips = clips
+        self.sketch = sketch
+        self.finished = finished
+        self.looked = looked
+        self.redo = redo
+
+    def setup(self, stage: str) -> None:
+        """Place the networks on this process's device; `stage` is Lightning's."""
+        self.pipeline.place(self.trainer.strategy.root_device)
+
+    def predict_dataloader(self) -> list[list[ClipMedia]]:
+        """This process's clips in groups, then those of the others."""
+        rank, world = self.trainer.global_rank, self.trainer.world_size
+        order = [clip for turn in range(world) for clip in self.clips[(rank + turn) % world :: world]]
+        return [order[start : start + GROUP] for start in range(0, len(order), GROUP)]
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Nothing to move: clips are files still."""
+        return batch
+
+    def predict_step(self, batch: list[ClipMedia], batch_idx: int) -> None:
+        """Extract a group of clips and write each as soon as it is done.
+
+        Raises:
+            InputError: the cache cannot be written to.
+        """
+        claimed = self.ledger.claim(batch, self.redo)
+        for result in self.pipeline.run(claimed, decided=self.ledger, sketch=self.sketch, looked=self.looked):
+            if isinstance(result, FailedClip):
+                self.ledger.fail(result)
+            else:
+                self.ledger.write(result)
+            self.finished(result)
