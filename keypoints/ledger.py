@@ -17,7 +17,8 @@ from datamodules.media import ClipMedia
 from errors import InputError
 from keypoints.clip_poses import ClipPoses, FailedClip
 from keypoints.frames import fingerprint
-from keypoints.types import Image
+from keypoints.pipeline import prepare
+from keypoints.types import Estimator, Image
 
 DECIDED = "decided"  # among the settings: what the estimator chose for this cache, which nobody asked for
 FOLDER = "_extraction"  # readers of whole folders of Parquet files pass over names with an underscore
@@ -48,6 +49,7 @@ class Ledger:
         self.provenance = provenance
         self._locks: dict[str, FileLock] = {}
         self._fingerprints: dict[str, str] = {}
+        self._decided: str | None = None
         try:
             for folder in (self.folder / "clips", self.folder / "locks"):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -70,12 +72,11 @@ class Ledger:
             raise OtherSettings(difference)
         return found.media == self._fingerprint(media)
 
-    def claim(self, clips: Iterable[ClipMedia], redo: bool = False) -> Iterator[ClipMedia]:
+    def claim(self, clips: Iterable[ClipMedia]) -> Iterator[ClipMedia]:
         """The clips that are not done and that nobody else is at work on; each is locked until it is written or failed.
 
         Args:
             clips: asked for one by one.
-            redo: also clips that are done.
         """
         for media in clips:
             lock = FileLock(self.folder / "locks" / f"{media.clip_id}.lock", thread_local=False)
@@ -83,7 +84,7 @@ class Ledger:
                 lock.acquire(timeout=0)
             except Timeout:
                 continue
-            if not redo and self.done(media):  # somebody was faster
+            if self.done(media):  # somebody was faster
                 lock.release()
                 continue
             for left in self.cache.glob(f".{_escaped(media.clip_id)}.*.tmp"):  # by a process that was killed
@@ -125,7 +126,7 @@ class Ledger:
             interpolated=poses.interpolated.ravel(),
             provenance=replace(
                 self.provenance,
-                settings=json.dumps({**json.loads(self.provenance.settings or "{}"), DECIDED: self.decision}),
+                settings=json.dumps({**json.loads(self.provenance.settings or "{}"), DECIDED: self._decided}),
                 media=self._fingerprint(media),
             ),
         )
@@ -148,21 +149,14 @@ class Ledger:
         """Where the picture of a clip is, if one was made."""
         return self.folder / "clips" / f"{media.clip_id}.jpg"
 
-    def decide(self) -> "FileLock":
-        """A lock for what all processes of a cache must decide alike; see `decision`."""
-        return FileLock(self.folder / "locks" / ".decision.lock", thread_local=False)
-
-    @property
-    def decision(self) -> str | None:
-        """What was decided for this cache, such as a precision; None if nothing yet."""
-        try:
-            return (self.folder / "decision.txt").read_text() or None
-        except OSError:
-            return None
-
-    @decision.setter
-    def decision(self, decided: str) -> None:
-        self._write(self.folder / "decision.txt", decided.encode())
+    def choose(self, estimator: Estimator, pixels: Image) -> None:
+        """Let an estimator choose a precision on its first crops, once for all processes and runs on this cache."""
+        with FileLock(self.folder / "locks" / ".decision.lock"):
+            path = self.folder / "decision.txt"
+            before = path.read_text() if path.exists() else None
+            self._decided = prepare(estimator, pixels, before)
+            if before is None and self._decided is not None:
+                self._write(path, self._decided.encode())
 
     def _record(self, media: ClipMedia) -> Path:
         return self.folder / "clips" / f"{media.clip_id}.json"

@@ -119,7 +119,7 @@ class Pipeline:
         media: Iterable[ClipMedia],
         *,
         sketch: Callable[[ClipMedia], Sketch] | None = None,
-        say: Callable[[str], None] = print,
+        choose: Callable[[Estimator, Image], object] = lambda estimator, pixels: prepare(estimator, pixels, None),
         looked: Callable[[int], None] = lambda people: None,
     ) -> Iterator[ClipPoses | FailedClip]:
         """Poses of clips, each as soon as it is done; a clip that fails does not stop the others.
@@ -127,7 +127,7 @@ class Pipeline:
         Args:
             media: the clips; asked for one by one, shortly before each is read.
             sketch: makes what draws a clip's picture; None for no pictures.
-            say: is told, before the first poses, which precision the estimator chose and why.
+            choose: is given the first crops [B, h, w, 3] to prepare the estimator with.
             looked: is told after every batch how many crops it held.
         """
         size = self.estimator.batch
@@ -148,12 +148,17 @@ class Pipeline:
             if not waiting:
                 break
             batch = [waiting.popleft() for _ in range(min(size, len(waiting)))]
-            found = self._look(batch, say)
+            found = self._look(batch, choose)
             looked(len(batch))
             for i, look in enumerate(batch):
                 waiting.extendleft(self._settle(look, found, i))
                 if look.clip.ended and look.person.open_looks == 0 and look.clip.settled == len(look.clip.people):
                     yield self._finish(look.clip)
+
+    def place(self, device: str) -> None:
+        """Run on a device: "cpu", "cuda:0", ...."""
+        self.detector.place(device)
+        self.estimator.place(device)
 
     # In the background: who is there, and where -------------------------------------------------------------------
 
@@ -204,12 +209,11 @@ class Pipeline:
 
     # In the foreground: the network, and what becomes of its answers ----------------------------------------------
 
-    def _look(self, batch: list[_Look], say: Callable[[str], None]) -> Keypoints:
+    def _look(self, batch: list[_Look], choose: Callable[[Estimator, Image], object]) -> Keypoints:
         pixels = np.stack([look.crop.pixels for look in batch])
         if not self._prepared:
             self._prepared = True
-            if (line := self.estimator.prepare(pixels)) is not None:
-                say(line)
+            choose(self.estimator, pixels)
         return self.estimator.decode(self.estimator.network(pixels), [look.crop for look in batch])
 
     def _settle(self, look: _Look, found: Keypoints, i: int) -> list[_Look]:
@@ -319,13 +323,22 @@ def _tracks(people: Sequence[_Person]) -> list[Track]:
     ]
 
 
-def extract_clip(media: ClipMedia, pipeline: Pipeline, say: Callable[[str], None] = print) -> ClipPoses:
+def prepare(estimator: Estimator, pixels: Image, decided: str | None) -> str | None:
+    """Let an estimator choose on the first crops of a run and print what and why; gives what it chose."""
+    decision = estimator.prepare(pixels, decided)
+    if decision is None:
+        return None
+    print(decision.line, flush=True)
+    return decision.choice
+
+
+def extract_clip(media: ClipMedia, pipeline: Pipeline) -> ClipPoses:
     """The poses of one photograph or video.
 
     Raises:
         InputError: it cannot be read, or nobody is in it.
     """
-    (found,) = pipeline.run([media], say=say)
+    (found,) = pipeline.run([media])
     if isinstance(found, FailedClip):
         raise InputError(found.reason)
     return found

@@ -87,6 +87,18 @@ class Keypoints(NamedTuple):
     roi: Floats | None = None
 
 
+class Decision(NamedTuple):
+    """What an estimator chose on the first crops of a run.
+
+    Attributes:
+        choice: such as "bf16"; given back to `prepare` when the run goes on another time.
+        line: for the screen: what was chosen and why.
+    """
+
+    choice: str
+    line: str
+
+
 class Detector(Protocol):
     """Finds people.
 
@@ -97,6 +109,10 @@ class Detector(Protocol):
 
     name: str
     weights: Weights
+
+    def place(self, device: str) -> None:
+        """Called once before use: run on "cpu", "cuda:0", ...."""
+        ...
 
     def detect(self, clip_id: str, frames: Sequence[Frame]) -> list[People]:
         """The people of each frame, best first; all frames are of one clip and one size, in order."""
@@ -117,6 +133,10 @@ class Estimator(Protocol):
     weights: Weights
     layout: Source
     batch: int
+
+    def place(self, device: str) -> None:
+        """Called once before use: run on "cpu", "cuda:0", ...."""
+        ...
 
     def crop(self, image: Image, box: Floats, roi: Floats | None = None, turns: int = 0) -> Crop:
         """Cut a person out; called from several threads.
@@ -141,10 +161,14 @@ class Estimator(Protocol):
         """Keypoints in image pixels from what the network said of the same B crops."""
         ...
 
-    def prepare(self, pixels: Image) -> str | None:
+    def prepare(self, pixels: Image, decided: str | None) -> Decision | None:
         """Called once, with the first crops of a run [B, h, w, 3]: time to choose a precision.
 
+        Args:
+            pixels: the crops.
+            decided: what was chosen before for the same cache; then the same again.
+
         Returns:
-            A line for the screen that says what was chosen and why; None if there was nothing to choose.
+            What was chosen; None if there was nothing to choose.
         """
         ...

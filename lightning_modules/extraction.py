@@ -30,7 +30,6 @@ class Extraction(LightningModule):
         sketch: makes what draws a clip's picture.
         finished: is told of every clip that this process finished.
         looked: is told after every batch of the network how many people it held.
-        redo: whether clips that are done are made again.
     """
 
     def __init__(
@@ -41,7 +40,6 @@ class Extraction(LightningModule):
         sketch: Callable[[ClipMedia], Sketch],
         finished: Callable[[ClipPoses | FailedClip], None],
         looked: Callable[[int], None],
-        redo: bool = False,
     ) -> None:
         super().__init__()
         self.pipeline = pipeline
@@ -50,11 +48,10 @@ class Extraction(LightningModule):
         self.sketch = sketch
         self.finished = finished
         self.looked = looked
-        self.redo = redo
 
     def setup(self, stage: str) -> None:
         """Place the networks on this process's device; `stage` is Lightning's."""
-        self.pipeline.place(self.trainer.strategy.root_device)
+        self.pipeline.place(str(self.trainer.strategy.root_device))
 
     def predict_dataloader(self) -> list[list[ClipMedia]]:
         """This process's clips in groups, then those of the others."""
@@ -72,8 +69,8 @@ class Extraction(LightningModule):
         Raises:
             InputError: the cache cannot be written to.
         """
-        claimed = self.ledger.claim(batch, self.redo)
-        for result in self.pipeline.run(claimed, decided=self.ledger, sketch=self.sketch, looked=self.looked):
+        claimed = self.ledger.claim(batch)
+        for result in self.pipeline.run(claimed, choose=self.ledger.choose, sketch=self.sketch, looked=self.looked):
             if isinstance(result, FailedClip):
                 self.ledger.fail(result)
             else:
