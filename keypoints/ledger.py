@@ -149,6 +149,15 @@ class Ledger:
         """Where the picture of a clip is, if one was made."""
         return self.folder / "clips" / f"{media.clip_id}.jpg"
 
+    def keep(self, name: str, content: bytes) -> Path:
+        """Write a file beside the records, whole or not at all.
+
+        Raises:
+            InputError: it cannot be written.
+        """
+        self._write(self.folder / name, content)
+        return self.folder / name
+
     def choose(self, estimator: Estimator, pixels: Image) -> None:
         """Let an estimator choose a precision on its first crops, once for all processes and runs on this cache."""
         with FileLock(self.folder / "locks" / ".decision.lock"):

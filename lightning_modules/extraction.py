@@ -7,7 +7,6 @@ import torch
 from lightning import LightningModule
 
 from datamodules.media import ClipMedia
-from errors import InputError
 from keypoints.clip_poses import ClipPoses, FailedClip
 from keypoints.ledger import Ledger
 from keypoints.pipeline import Pipeline, Sketch

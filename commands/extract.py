@@ -1,0 +1,120 @@
+"""`python run.py extract --config aqa7.yaml`: from a dataset's videos and photographs to its keypoint cache."""
+
+import inspect
+import json
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import cv2
+from jsonargparse import Namespace
+from lightning import Trainer
+
+from commands.configs import CONFIGS
+from commands.pose_parser import build, pose_parser, provenance
+from datamodules.base import PoseDataModule
+from datamodules.media import ClipMedia
+from datamodules.media_folder import MediaFolder
+from drawing.contact_sheet import StripBuilder, contact_sheet
+from errors import InputError
+from keypoints.clip_poses import ClipPoses, FailedClip
+from keypoints.ledger import Ledger, OtherSettings
+from keypoints.progress import ExtractionProgress
+from keypoints.summary import summarise, text
+from lightning_modules.extraction import Extraction
+
+PLACES = ("accelerator", "strategy", "devices", "num_nodes")
+"""What of Lightning's Trainer has a meaning here."""
+STRIPS = 24
+"""Clips on a contact sheet at the most."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Fill a keypoint cache.
+
+    Args:
+        arguments: the words after `run.py`, the first being the command's name.
+
+    Returns:
+        0 if every clip is in the cache, 1 if some could not be extracted.
+
+    Raises:
+        InputError: an option is wrong, there are no media, or the cache cannot be written to or was made otherwise.
+    """
+    parser = pose_parser(
+        "extract",
+        "Extract the keypoints of a dataset's videos and photographs into its keypoint cache "
+        "(docs/keypoint-cache.md). Finished clips are passed over, so an interrupted extraction goes on where it was; "
+        "several processes may fill one cache. Ends with exit code 1 if a clip could not be extracted.",
+        [str(CONFIGS / "extract.yaml")],
+    )
+    parser.add_subclass_arguments((PoseDataModule, MediaFolder), "data")
+    others = set(inspect.signature(Trainer.__init__).parameters) - {"self", *PLACES}
+    parser.add_class_arguments(Trainer, "trainer", skip=others)
+    config = parser.parse_args(list(arguments[1:]))
+    built = build(parser, config)
+    data = built.data
+    source = type(data).__module__.split(".")[-1]
+    clips, rejected = list(data.media()), list(data.rejected)
+    for name, reason in rejected:
+        print(f"left out: {name}: {reason}")
+    if not clips:
+        raise InputError(f"{source}: no clip to extract; see `python run.py extract --help`")
+    ledger = Ledger(data.cache, provenance(parser, config, built.pose, source))
+    try:
+        left = [clip for clip in clips if not ledger.done(clip)]
+    except OtherSettings as error:
+        raise InputError(
+            f"{data.cache}: holds clips made in another way: {error}; give another --data.cache, or delete the folder"
+        ) from error
+    return _extract(built, ledger, clips, left, rejected)
+
+
+def _extract(
+    built: Namespace,
+    ledger: Ledger,
+    clips: list[ClipMedia],
+    left: list[ClipMedia],
+    rejected: list[tuple[str, str]],
+) -> int:
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # which device it runs on is said below
+    trainer = Trainer(
+        **{name: built.trainer[name] for name in PLACES},
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    progress = ExtractionProgress(len(left), shown=trainer.is_global_zero)
+
+    def finished(result: ClipPoses | FailedClip) -> None:
+        progress.clip()
+
+    if trainer.is_global_zero:
+        print(f"{len(clips) - len(left)} of {len(clips)} clips are done; extracting {len(left)} into {ledger.cache}")
+    with progress:
+        module = Extraction(built.pose, ledger, left, StripBuilder, finished, progress.looked)
+        trainer.predict(module, return_predictions=False)
+    if not trainer.is_global_zero:
+        return 0
+    summary = summarise(ledger, clips, left, rejected, progress.seconds, progress.people)
+    print(text(summary))
+    ledger.keep("summary.json", json.dumps(summary, indent=1, ensure_ascii=False).encode())
+    print(f"summary: {ledger.folder / 'summary.json'}")
+    for path in _sheets(ledger, clips):
+        print(f"contact sheet: {path}")
+    return 1 if summary["failed"] else 0
+
+
+def _sheets(ledger: Ledger, clips: list[ClipMedia]) -> Iterator[Path]:
+    """Write a contact sheet of skeletons per action."""
+    for action in sorted({clip.action for clip in clips}):
+        pictures = [path for clip in clips if clip.action == action and (path := ledger.picture(clip)).exists()]
+        if not pictures:
+            continue
+        shown = pictures[:: -(-len(pictures) // STRIPS)]
+        strips = [cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB) for path in shown]
+        sheet = contact_sheet(strips, action, len(pictures) - len(shown))
+        name = re.sub(r"[^\w. -]", "_", action).strip(". ") or "clips"
+        yield ledger.keep(f"{name}.png", bytes(cv2.imencode(".png", sheet[..., ::-1])[1]))

@@ -1,0 +1,72 @@
+"""The options that say how poses are made from pictures, for `extract` and `score`."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+from jsonargparse import ActionConfigFile, Namespace  # type: ignore[attr-defined]  # it has no list of exports
+
+from commands.configs import find_config
+from commands.parse_errors import Parser
+from datamodules.cache import Provenance
+from errors import InputError
+from keypoints.pipeline import Pipeline
+
+PLACEMENT = ("device", "batch")  # where and in what portions a network runs is no property of the poses
+
+
+class PoseConfig(ActionConfigFile):
+    """`--config aqa7.yaml` finds configs/aqa7.yaml; of a config for training, only `data` is taken."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, cfg: Any, values: Any, option_string: str | None = None
+    ) -> None:
+        """Read the file that `values` names."""
+        content = yaml.safe_load(find_config(values).read_text(encoding="utf-8-sig"))
+        if "model" in content:
+            content = {"data": content["data"]} if "data" in content else {}
+        super().__call__(parser, cfg, yaml.safe_dump(content), option_string)  # type: ignore[no-untyped-call]
+
+
+def pose_parser(command: str, description: str, configs: Sequence[str]) -> Parser:
+    """A parser of `--config` and of `--pose`, the arguments of `Pipeline`."""
+    parser = Parser(prog=f"run.py {command}", description=description, default_config_files=list(configs))
+    parser.add_argument("-c", "--config", action=PoseConfig, help="a YAML file, or the name of one in configs/")
+    parser.add_class_arguments(Pipeline, "pose")
+    return parser
+
+
+def build(parser: Parser, config: Namespace) -> Namespace:
+    """What the parsed options stand for.
+
+    Raises:
+        InputError: the first cause: jsonargparse wraps it up in lists of types.
+    """
+    try:
+        return parser.instantiate_classes(config)
+    except ValueError as error:
+        cause: BaseException = error
+        while cause.__cause__ is not None and not isinstance(cause, InputError):
+            cause = cause.__cause__
+        raise InputError(str(cause)) from error
+
+
+def provenance(parser: Parser, config: Namespace, pipeline: Pipeline, source: str) -> Provenance:
+    """How a pipeline makes poses, for the metadata of a clip."""
+    settings = yaml.safe_load(parser.dump(config))["pose"]
+    for part in ("detector", "estimator"):
+        arguments = settings[part].get("init_args", {})
+        settings[part]["init_args"] = {name: arguments[name] for name in sorted(arguments) if name not in PLACEMENT}
+    detector, estimator = pipeline.detector, pipeline.estimator
+    return Provenance(
+        source=source,
+        detector=f"{detector.name} ({detector.weights.name})",
+        estimator=f"{estimator.name} ({estimator.weights.name})",
+        weights_sha256=estimator.weights.sha256,
+        weights_licence=estimator.weights.licence,
+        detector_sha256=detector.weights.sha256,
+        detector_licence=detector.weights.licence,
+        settings=json.dumps(settings, sort_keys=True),
+    )
