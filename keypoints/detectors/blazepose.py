@@ -41,6 +41,9 @@ class BlazePoseDetector:
         self._network = BlazePoseNetwork(blazepose_file("detector"), outputs=(0, 1), mean=127.5, scale=127.5)
         self._anchors = anchors()
 
+    def place(self, device: str) -> None:
+        """Whatever the device, OpenVINO runs it on the processor."""
+
     def detect(self, clip_id: str, frames: Sequence[Frame]) -> list[People]:
         """The people of each frame, best first.
 
