@@ -1,0 +1,180 @@
+"""The pipeline on a made-up world in which every right answer is known."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from datamodules.media import ClipMedia
+from datamodules.skeleton import JOINTS, convert
+from errors import InputError
+from keypoints.clip_poses import ClipPoses, FailedClip
+from keypoints.pipeline import CHUNK, Pipeline, extract_clip
+from tests.keypoints.fakes import (
+    BarDetector,
+    BarEstimator,
+    frame_folder,
+    keypoints_of,
+    photograph,
+    picture,
+    walking,
+    write_frames,
+    write_photograph,
+)
+
+TOLERANCE = 1.0  # pixels: crops are 16 pixels wide
+
+
+def joints_of(*box: float) -> np.ndarray:
+    return convert(keypoints_of(*box)[None], None, "coco17")[0][0]
+
+
+def by_name(results: list[ClipPoses | FailedClip]) -> dict[str, ClipPoses]:
+    assert not [result for result in results if isinstance(result, FailedClip)]
+    return {result.media.clip_id: result for result in results if isinstance(result, ClipPoses)}
+
+
+def many_clips(folder: Path) -> list[ClipMedia]:
+    """Photographs with one to three people, and clips of several lengths."""
+    media = []
+    for i in range(5):
+        people = [(10 + 45 * k, 10 + 3 * i, 20, 50) for k in range(i % 3 + 1)]
+        media.append(photograph(write_photograph(folder / f"photo_{i}.png", picture(*people))))
+    for frames in (1, CHUNK, 2 * CHUNK + 3):
+        media.append(frame_folder(write_frames(folder / f"clip_{frames}", walking(frames))))
+    return media
+
+
+def test_everybody_in_a_photograph_from_left_to_right(tmp_path: Path) -> None:
+    people = [(100, 20, 20, 60), (10, 10, 30, 80), (60, 30, 16, 50)]
+    path = write_photograph(tmp_path / "three.png", picture(*people))
+    found = extract_clip(photograph(path), Pipeline(BarDetector(), BarEstimator()))
+    assert found.xy.shape == (3, 1, len(JOINTS), 2)
+    assert found.size == (160, 120)
+    for person, box in enumerate(sorted(people)):
+        np.testing.assert_allclose(found.xy[person, 0], joints_of(*box), atol=TOLERANCE)
+    np.testing.assert_allclose(found.confidence, 0.9)
+    assert (found.frame.tolist(), found.dropped, found.looks, found.turned) == ([0], 0, 3, 0)
+
+
+def test_a_clip_keeps_its_frame_numbers_and_its_performer(tmp_path: Path) -> None:
+    media = frame_folder(write_frames(tmp_path / "walk", walking(2 * CHUNK + 3)))
+    found = extract_clip(media, Pipeline(BarDetector(), BarEstimator()))
+    assert found.frame.tolist() == list(range(1, 2 * CHUNK + 4))
+    for frame in range(2 * CHUNK + 3):
+        np.testing.assert_allclose(found.xy[0, frame], joints_of(10 + 3 * frame, 40, 20, 60), atol=TOLERANCE)
+
+
+def test_batches_are_filled_across_frames_people_and_clips(tmp_path: Path) -> None:
+    estimator = BarEstimator(batch=4)
+    media = many_clips(tmp_path)
+    found = by_name(list(Pipeline(BarDetector(), estimator).run(media)))
+    people = 1 + 2 + 3 + 1 + 2 + 1 + CHUNK + 2 * CHUNK + 3
+    assert sum(clip.looks for clip in found.values()) == sum(estimator.batches) == people
+    assert estimator.batches[:-1] == [4] * (len(estimator.batches) - 1)  # only the last may be short
+    assert estimator.decided == [None]  # prepared once
+
+
+@pytest.mark.parametrize("second_look", [False, True])
+def test_a_clip_comes_out_the_same_alone_and_among_others(tmp_path: Path, second_look: bool) -> None:
+    media = many_clips(tmp_path)
+    together = by_name(list(Pipeline(BarDetector(), BarEstimator(3, second_look)).run(media)))
+    for clip in media:
+        alone = extract_clip(clip, Pipeline(BarDetector(), BarEstimator(5, second_look)))
+        for name in ("xy", "confidence", "boxes", "frame", "time"):
+            np.testing.assert_array_equal(getattr(alone, name), getattr(together[clip.clip_id], name))
+
+
+def test_an_estimator_that_wants_a_second_look_gets_one(tmp_path: Path) -> None:
+    path = write_photograph(tmp_path / "one.png", picture((50, 20, 40, 80)))
+    found = extract_clip(photograph(path), Pipeline(BarDetector(), BarEstimator(second_look=True)))
+    assert found.looks == 2
+    np.testing.assert_allclose(found.xy[0, 0], joints_of(50, 20, 40, 80), atol=TOLERANCE)  # not the first, a pixel off
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_bodies_that_are_turned_are_found_by_turning(tmp_path: Path, turns: int) -> None:
+    box = (50, 20, 40, 80)
+    path = write_photograph(tmp_path / "turned.png", picture(box, turns=turns, size=(160, 160)))
+    upright = joints_of(*box)
+    end = 159.0
+    x, y = upright.T
+    turned = {1: (end - y, x), 2: (end - x, end - y), 3: (y, end - x)}[turns]
+
+    without = extract_clip(photograph(path), Pipeline(BarDetector(), BarEstimator()))
+    assert (without.looks, without.turned) == (1, 0)
+    assert without.confidence.max() < 0.5
+    found = extract_clip(photograph(path), Pipeline(BarDetector(), BarEstimator(), turn_below=0.5))
+    assert (found.looks, found.turned) == (4, 1)
+    np.testing.assert_allclose(found.confidence, 0.9)
+    np.testing.assert_allclose(found.xy[0, 0], np.stack(turned, axis=1), atol=TOLERANCE)
+
+
+def test_who_is_sure_upright_is_not_turned(tmp_path: Path) -> None:
+    path = write_photograph(tmp_path / "upright.png", picture((50, 20, 40, 80)))
+    found = extract_clip(photograph(path), Pipeline(BarDetector(), BarEstimator(), turn_below=0.5))
+    assert (found.looks, found.turned) == (1, 0)
+
+
+def test_only_the_largest_people_are_looked_at(tmp_path: Path) -> None:
+    people = [(5, 10, 8, 20), (30, 10, 30, 90), (80, 10, 20, 60), (120, 10, 10, 30)]
+    path = write_photograph(tmp_path / "four.png", picture(*people))
+    found = extract_clip(photograph(path), Pipeline(BarDetector(), BarEstimator(), most_people=2))
+    assert found.boxes[:, 0, 0].tolist() == [30, 80]
+
+
+def test_gaps_stay_missing_unless_asked_for(tmp_path: Path) -> None:
+    images = walking(20)
+    for frame in (8, 9):
+        images[frame] = picture()
+    media = frame_folder(write_frames(tmp_path / "gap", images))
+    left = extract_clip(media, Pipeline(BarDetector(), BarEstimator()))
+    assert np.isnan(left.xy[0]).any(axis=(1, 2)).nonzero()[0].tolist() == [8, 9]
+    assert np.isnan(left.confidence[0, 8]).all()
+    assert not left.interpolated.any()
+    filled = extract_clip(media, Pipeline(BarDetector(), BarEstimator(), interpolate=2))
+    assert filled.interpolated[0].nonzero()[0].tolist() == [8, 9]
+    np.testing.assert_allclose(filled.xy[0, 8], joints_of(10 + 3 * 8, 40, 20, 60), atol=TOLERANCE)
+
+
+def test_a_clip_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
+    media = many_clips(tmp_path)
+    media[1].files[0].write_bytes(b"no picture")
+    media[7].files[CHUNK + 2].write_bytes(b"")  # after some frames were read
+    media.insert(3, photograph(write_photograph(tmp_path / "empty.png", picture())))
+    results = list(Pipeline(BarDetector(broken="photo_2"), BarEstimator()).run(media))
+    failed = {result.media.clip_id: result.reason for result in results if isinstance(result, FailedClip)}
+    assert sorted(failed) == ["clip_19", "empty", "photo_1", "photo_2"]
+    assert "photo_1.png" in failed["photo_1"]
+    assert f"img_{CHUNK + 3:05d}.png" in failed["clip_19"]
+    assert failed["photo_2"].startswith("no boxes for clip")
+    assert failed["empty"].startswith("no person found in it")
+    assert len(results) == len(media)
+    with pytest.raises(InputError, match=r"photo_1\.png"):
+        extract_clip(media[1], Pipeline(BarDetector(), BarEstimator()))
+
+
+def test_pictures_of_frames_are_let_go(tmp_path: Path) -> None:
+    """However long a clip is, only a bounded number of its frames is in memory at any time."""
+    import weakref
+
+    alive: weakref.WeakSet[np.ndarray] = weakref.WeakSet()
+    most = 0
+
+    class Watching(BarDetector):
+        def detect(self, clip_id, frames):  # type: ignore[no-untyped-def]
+            nonlocal most
+            for frame in frames:
+                alive.add(frame.image)
+            most = max(most, len(alive))
+            return super().detect(clip_id, frames)
+
+    media = frame_folder(write_frames(tmp_path / "long", walking(150, step=0)))
+    extract_clip(media, Pipeline(Watching(), BarEstimator(batch=4)))
+    assert most <= 5 * CHUNK
+
+
+@pytest.mark.parametrize("options", [{"turn_below": 1.5}, {"interpolate": -1}, {"most_people": 0}])
+def test_options_out_of_range_are_refused(options: dict[str, float]) -> None:
+    with pytest.raises(InputError, match="turn_below is a confidence"):
+        Pipeline(BarDetector(), BarEstimator(), **options)  # type: ignore[arg-type]
