@@ -1,17 +1,22 @@
 # The two commands of the README: `make demo` and `make test`. Both set up what they need, once.
+# `make pose` adds what `extract` and `score` need to the environment of `make demo`.
 PYTHON ?= python3
 VENV := .venv
 FULL := .venv-full
 BIN := $(VENV)/bin
 PIP_FLAGS := --quiet --disable-pip-version-check
+FULL_TESTS := tests/test_full_environment.py tests/keypoints/engines tests/keypoints/estimators \
+	tests/keypoints/detectors/test_ultralytics_yolo.py tests/commands/test_train_detector.py
 
 # Two test processes on two cores: more threads than that only wait for each other.
 tests full: export OMP_NUM_THREADS := 1
 
-.PHONY: demo test lint types tests full clean
+.PHONY: demo pose test lint types tests full clean
 
 demo: $(VENV)/.light
 	$(BIN)/python run.py demo
+
+pose: $(VENV)/.pose
 
 test: lint types tests full
 
@@ -25,21 +30,27 @@ types: $(VENV)/.dev
 tests: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
-# Everything that requirements.txt names, in an environment of its own: it installs, fits together, and trains.
+# Everything that requirements.txt names, in an environment of its own: it installs, fits together, trains, and runs
+# what needs mmpose and ultralytics.
 full: $(FULL)/.installed
 	$(FULL)/bin/pip check
-	$(FULL)/bin/python -m pytest -q tests/test_full_environment.py
+	$(FULL)/bin/python -m pytest -q -n 2 --dist loadfile $(FULL_TESTS)
 
 $(VENV)/.light: requirements-light.txt requirements-core.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install $(PIP_FLAGS) -r requirements-light.txt
 	touch $@
 
-$(VENV)/.dev: $(VENV)/.light requirements-dev.txt requirements-core.txt
+$(VENV)/.pose: $(VENV)/.light requirements-pose.txt
+	$(BIN)/pip install $(PIP_FLAGS) -r requirements-core.txt -r requirements-pose.txt
+	$(BIN)/python -m keypoints.blazepose_weights
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.pose requirements-dev.txt requirements-core.txt
 	$(BIN)/pip install $(PIP_FLAGS) -r requirements-dev.txt
 	touch $@
 
-$(FULL)/.installed: requirements.txt requirements-core.txt requirements-dev.txt shims/chumpy/pyproject.toml
+$(FULL)/.installed: requirements.txt requirements-core.txt requirements-pose.txt requirements-dev.txt shims/chumpy/pyproject.toml
 	test -x $(FULL)/bin/python || $(PYTHON) -m venv $(FULL)
 	$(FULL)/bin/pip install $(PIP_FLAGS) -r requirements.txt
 	$(FULL)/bin/pip install $(PIP_FLAGS) -r requirements-dev.txt
