@@ -44,7 +44,23 @@ def load_encoder(path: Path) -> nn.Module:
     return encoder.eval()
 
 
+def normalisation_options(path: Path) -> dict[str, Any]:
+    """Options of the normalisation that a checkpoint was trained with; those it does not say are absent.
+
+    Raises:
+        InputError: no checkpoint.
+    """
+    config = yaml.safe_load(load_checkpoint(path).get("config") or "")
+    options = _below(config, "data", "init_args", "normalisation")
+    options = options.get("init_args", options) if isinstance(options, dict) else {}
+    return options if isinstance(options, dict) else {}
+
+
 def _encoder_config(config: Any) -> Any:
-    for key in ("model", "init_args", "encoder"):
+    return _below(config, "model", "init_args", "encoder")
+
+
+def _below(config: Any, *keys: str) -> Any:
+    for key in keys:
         config = config.get(key) if isinstance(config, dict) else None
     return config
