@@ -45,7 +45,7 @@ def build(parser: Parser, config: Namespace) -> Namespace:
         InputError: the first cause: jsonargparse wraps it up in lists of types.
     """
     try:
-        return parser.instantiate_classes(config)
+        return parser.instantiate(config)
     except ValueError as error:
         cause: BaseException = error
         while cause.__cause__ is not None and not isinstance(cause, InputError):

@@ -128,7 +128,7 @@ class BarEstimator:
         return Decision(decided or "exact", "precision exact: nothing else to choose from")
 
     def crop(self, image: Image, box: Floats, roi: Floats | None = None, turns: int = 0) -> Crop:
-        (left, top, right, bottom), (width, height) = box, (box[2] - box[0], box[3] - box[1])
+        left, top, right, bottom = box
         corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom)], np.float32)
         if roi is None and self.second_look:
             corners += 1
