@@ -118,7 +118,7 @@ class Explanation:
         gain: [N, K], by how much the distance falls with the reference's angle; 0 where the difference is NaN.
         cost: [N, K], by how much the score rises.
         limb_cost: [N, L].
-        mended: [N], the score with all angles replaced: what it lacks to 100 is due to the lengths of the bones (true or
+        mended: [N], the score with all angles replaced: what it lacks to 100 is due to the lengths of bones (true, or
             as the camera sees them) and to the lines of hips and shoulders.
     """
 
