@@ -12,6 +12,7 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from datamodules.cache import list_clips, read_cache
 from datamodules.clips import ClipLabel, Tracks, build_tracks, codes, phase_times
 from datamodules.loaders import ClipLoader
+from datamodules.media import ClipMedia
 from datamodules.normalisation import Normalisation
 from datamodules.pairs import PairLoader, PairRule, PairSampler
 from datamodules.splits import hold_out
@@ -72,6 +73,7 @@ class PoseDataModule(LightningDataModule):
         self.val_share = val_share
         self.split_seed = split_seed
         self.seed = seed
+        self.rejected: list[tuple[str, str]] = []
 
     # What a dataset says ------------------------------------------------------------------------------------------
 
@@ -82,6 +84,10 @@ class PoseDataModule(LightningDataModule):
     def known_extra(self, clip_id: str) -> bool:
         """Whether the cache may hold this clip though no label names it."""
         return False
+
+    def media(self) -> Sequence[ClipMedia]:
+        """The photographs and videos that keypoints can be extracted from (see `datamodules.media.MediaSource`)."""
+        raise InputError(f"{type(self).__name__} has no photographs or videos; its keypoints come with it")
 
     # What Lightning and the model ask for -------------------------------------------------------------------------
 

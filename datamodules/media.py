@@ -33,12 +33,15 @@ class MediaSource(Protocol):
 
     Attributes:
         cache: folder of the keypoint cache to fill.
+        rejected: name and reason (one line) of everything that should be a clip and cannot be one: a name that no clip
+            may have, a folder without permission, a clip that is listed but not there. Filled by `media()`.
     """
 
     cache: Path
+    rejected: list[tuple[str, str]]
 
     def media(self) -> Sequence[ClipMedia]:
-        """The clips that are there, ids unique; files are not opened.
+        """The clips that are there, ids unique; files are not opened. What is rejected does not stop the others.
 
         Raises:
             InputError: no media where they are expected.

@@ -3,17 +3,19 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 import run
 from commands.configs import CONFIGS
 from tests.datasets import FAST, options
 
-OVERLAYS = {"mlp.yaml"}
 BASE = "trainer.yaml"
-DATASETS = sorted({path.name for path in CONFIGS.glob("*.yaml")} - OVERLAYS - {BASE})
+CONTENT = {path.name: yaml.safe_load(path.read_text()) for path in CONFIGS.glob("*.yaml") if path.name != BASE}
+DATASETS = sorted(name for name, keys in CONTENT.items() if {"data", "model"} <= set(keys))  # the others cannot train
+OVERLAYS = sorted(name for name, keys in CONTENT.items() if "model" in keys and "data" not in keys)
 
 
-@pytest.mark.parametrize("overlay", [None, *sorted(OVERLAYS)])
+@pytest.mark.parametrize("overlay", [None, *OVERLAYS])
 @pytest.mark.parametrize("config", DATASETS)
 def test_fit_validate_test_predict(
     config: str, overlay: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
