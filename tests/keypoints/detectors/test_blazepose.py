@@ -1,0 +1,205 @@
+import math
+
+import numpy as np
+import pytest
+
+from errors import InputError
+from keypoints.blazepose_weights import blazepose_file
+from keypoints.detectors import blazepose
+from keypoints.detectors.blazepose import BlazePoseDetector
+from keypoints.types import Floats, Frame, Image, People
+from tests.keypoints.annotated_people import Person, annotated, turned, turned_box
+
+SOURCES = ("mpii", "coco")
+
+
+@pytest.fixture(scope="module")
+def detector() -> BlazePoseDetector:
+    try:
+        blazepose_file("detector")
+    except InputError as error:
+        pytest.skip(str(error))
+    return BlazePoseDetector()
+
+
+def people_in(detector: BlazePoseDetector, image: Image) -> People:
+    (found,) = detector.detect("clip", [Frame(0, math.nan, image)])
+    return found
+
+
+def photographs() -> dict[str, list[Person]]:
+    files: dict[str, list[Person]] = {}
+    for source in SOURCES:
+        for person in annotated(source):
+            files.setdefault(person.file, []).append(person)
+    return files
+
+
+# Slow versions, after the definitions of MediaPipe's calculators -----------------------------------------------------
+
+
+def slow_anchors() -> list[tuple[float, float]]:
+    """Layers of equal stride share a grid; each layer has two anchors (its scale, and one up to the next layer's)."""
+    strides = [8, 16, 32, 32, 32]
+    middles, layer = [], 0
+    while layer < len(strides):
+        same = sum(stride == strides[layer] for stride in strides[layer:])
+        cells = math.ceil(224 / strides[layer])
+        for y in range(cells):
+            for x in range(cells):
+                middles += [((x + 0.5) / cells * 224, (y + 0.5) / cells * 224)] * (2 * same)
+        layer += same
+    return middles
+
+
+def slow_decode(row: list[float], anchor: tuple[float, float]) -> list[list[float]]:
+    x, y, width, height = row[0] + anchor[0], row[1] + anchor[1], row[2], row[3]
+    corners = [[x - width / 2, y - height / 2], [x + width / 2, y + height / 2]]
+    return corners + [[row[4 + 2 * k] + anchor[0], row[5 + 2 * k] + anchor[1]] for k in range(4)]
+
+
+def slow_overlap(one: list[list[float]], other: list[list[float]]) -> float:
+    width = min(one[1][0], other[1][0]) - max(one[0][0], other[0][0])
+    height = min(one[1][1], other[1][1]) - max(one[0][1], other[0][1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    areas = [(box[1][0] - box[0][0]) * (box[1][1] - box[0][1]) for box in (one, other)]
+    return width * height / (sum(areas) - width * height)
+
+
+def slow_merge(rows: list[tuple[float, list[list[float]]]]) -> list[tuple[float, list[list[float]]]]:
+    left = sorted(rows, key=lambda row: -row[0])
+    merged = []
+    while left:
+        same = [row for row in left if slow_overlap(row[1], left[0][1]) > 0.3]
+        total = sum(score for score, _ in same)
+        mean = [[sum(score * p[i][axis] for score, p in same) / total for axis in (0, 1)] for i in range(6)]
+        merged.append((left[0][0], mean))
+        left = [row for row in left if row not in same]
+    return merged
+
+
+def slow_people(raw: Floats, logits: Floats, min_score: float) -> list[tuple[float, list[list[float]]]]:
+    rows = []
+    for row, logit, anchor in zip(raw.tolist(), logits.tolist(), slow_anchors(), strict=True):
+        if (score := 1 / (1 + math.exp(-logit))) >= min_score:
+            rows.append((score, slow_decode(row, anchor)))
+    return slow_merge(rows)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_anchors() -> None:
+    assert blazepose.anchors().shape == (2254, 2)
+    np.testing.assert_allclose(blazepose.anchors(), slow_anchors(), rtol=1e-6)
+
+
+def test_decoding_and_merging_equal_slow_versions() -> None:
+    rng = np.random.default_rng(0)
+    anchors = blazepose.anchors()
+    chosen = rng.choice(len(anchors), 60, replace=False)
+    raw = rng.normal(0, 20, (60, 12)).astype(np.float32)
+    raw[:, 2:4] = rng.uniform(20, 90, (60, 2))
+    score = rng.uniform(0.5, 1, 60).astype(np.float32)
+    points = blazepose.decode(raw, anchors[chosen])
+    slow = [slow_decode(row, tuple(anchor)) for row, anchor in zip(raw.tolist(), anchors[chosen].tolist(), strict=True)]
+    np.testing.assert_allclose(points, slow, atol=1e-4)
+    merged, sureness = blazepose.merge(points, score)
+    expected = slow_merge(list(zip(score.tolist(), slow, strict=True)))
+    assert 5 < len(expected) < 50  # some are merged, some are not
+    np.testing.assert_allclose(sureness, [one[0] for one in expected], atol=1e-6)
+    np.testing.assert_allclose(merged, [one[1] for one in expected], atol=1e-3)
+
+
+def test_boxes_without_extent_do_not_hang_it() -> None:
+    points = np.zeros((3, 6, 2), np.float32)
+    merged, sureness = blazepose.merge(points, np.array([0.9, 0.8, 0.7], np.float32))
+    assert len(merged) == len(sureness) == 3
+
+
+def test_photographs_equal_the_slow_version(detector: BlazePoseDetector) -> None:
+    for people in photographs().values():
+        image = people[0].image
+        raw, logits = detector._network(blazepose.letterbox(image)[None])
+        expected = slow_people(raw[0], logits[0, :, 0], 0.5)
+        found = people_in(detector, image)
+        assert found.roi is not None
+        assert len(found.boxes) == len(expected)
+        np.testing.assert_allclose(found.score, [score for score, _ in expected], atol=1e-5)
+        height, width = image.shape[:2]
+        for roi, (_, points) in zip(found.roi, expected, strict=True):
+            (x, y), (top_x, top_y) = points[2], points[3]
+            scale = max(height, width) / 224
+            assert roi[0] == pytest.approx((x - 112) * scale + width / 2, abs=0.01)
+            assert roi[1] == pytest.approx((y - 112) * scale + height / 2, abs=0.01)
+            assert roi[2] == pytest.approx(2.5 * scale * math.dist((x, y), (top_x, top_y)), rel=1e-4)
+            # MediaPipe's definition: 90 degrees less the direction of the vector, y upwards
+            turn = math.pi / 2 - math.atan2(-(top_y - y), top_x - x)
+            assert math.remainder(roi[3] - turn, 2 * math.pi) == pytest.approx(0, abs=1e-4)
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+def test_somebody_annotated_is_found_however_the_photograph_is_turned(detector: BlazePoseDetector, turns: int) -> None:
+    files = photographs()
+    assert len(files) == 9
+    hit, upright = 0, 0
+    for people in files.values():
+        image = people[0].image
+        found = people_in(detector, turned(image, turns))
+        assert found.roi is not None
+        assert found.boxes.shape == found.roi.shape == (len(found.score), 4)
+        overlaps = [
+            [
+                blazepose.overlap(box.reshape(1, 2, 2), turned_box(one.box, image, turns).reshape(2, 2))[0]
+                for one in people
+            ]
+            for box in found.boxes
+        ]
+        hit += np.max(overlaps) > 0.3
+        upright += abs(math.remainder(float(found.roi[0, 3]) - turns * math.pi / 2, 2 * math.pi)) < math.radians(45)
+    assert hit >= 8  # in the ninth a man who is not annotated sits nearer than the one who is
+    assert upright == 9
+
+
+def test_a_frame_is_judged_alone(detector: BlazePoseDetector) -> None:
+    image = annotated("mpii")[0].image
+    grey = np.full_like(image, 128)
+    first, nobody, second = detector.detect("clip", [Frame(i, 0.0, one) for i, one in enumerate((image, grey, image))])
+    alone = people_in(detector, image)
+    assert nobody.boxes.shape == (0, 4)
+    assert nobody.score.shape == (0,)
+    assert nobody.roi is not None
+    assert nobody.roi.shape == (0, 4)
+    for found in (first, second):
+        assert found.roi is not None
+        assert alone.roi is not None
+        np.testing.assert_array_equal(found.boxes, alone.boxes)
+        np.testing.assert_array_equal(found.score, alone.score)
+        np.testing.assert_array_equal(found.roi, alone.roi)
+    assert detector.detect("clip", []) == []
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 4000), (3000, 2)])
+def test_sizes_out_of_the_ordinary(detector: BlazePoseDetector, size: tuple[int, int]) -> None:
+    assert len(people_in(detector, np.zeros((*size, 3), np.uint8)).boxes) == 0
+
+
+def test_letterbox_keeps_the_shape_of_things() -> None:
+    image = np.full((100, 400, 3), 255, np.uint8)
+    square = blazepose.letterbox(image)
+    assert square.shape == (224, 224, 3)
+    assert square[85:139].min() == 255  # 56 of the 224 rows, in the middle
+    assert square[:83].max() == square[141:].max() == 0
+
+
+@pytest.mark.parametrize("min_score", [0.0, 1.0, -1.0, math.nan])
+def test_a_score_out_of_range_is_refused(min_score: float) -> None:
+    with pytest.raises(InputError, match="min_score must lie between 0 and 1"):
+        BlazePoseDetector(min_score)
+
+
+def test_a_higher_score_finds_fewer(detector: BlazePoseDetector) -> None:
+    image = next(person.image for person in annotated("coco") if person.file == "000000197388.jpg")
+    assert len(people_in(detector, image).score) == 1
+    assert len(people_in(BlazePoseDetector(min_score=0.9), image).score) == 0
