@@ -2,7 +2,8 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -15,6 +16,8 @@ from scipy.io import loadmat
 from datamodules.base import PoseDataModule
 from datamodules.cache import list_clips
 from datamodules.clips import ClipLabel
+from datamodules.media import ClipMedia
+from datamodules.media_files import matching
 from errors import InputError
 
 SPORTS: dict[int, str] = {
@@ -71,6 +74,10 @@ class AQA7(PoseDataModule):
     Keypoints: clip 21 of diving is `diving_021` in the cache. Cached clips of the chosen sports that no list names have
     no score and can only be predicted; clips of other sports and of trampoline are left alone.
 
+    Media, to extract keypoints from: the frames of clip 21 of diving are `<root>/diving-out/021/img_00001.jpg` and so
+    on, numbered as in their names; other releases hold the video `<root>/Actions/diving/021.avi`. Of a clip that is
+    there as both, the frames are taken.
+
     Where to get it: http://rtis.oit.unlv.edu/datasets.html (AQA-7.zip). Scores of the sports have different ranges, so
     the headline is the Fisher mean of rho over the sports, never a number on the scores of all sports together.
 
@@ -87,9 +94,9 @@ class AQA7(PoseDataModule):
 
     headline: ClassVar[Literal["fisher", "pooled"]] = "fisher"
     how_to_get: ClassVar[str] = (
-        "AQA-7 is at http://rtis.oit.unlv.edu/datasets.html: put its Split_4 folder into data/aqa7, write the "
-        "keypoints of its clips (diving_001, ...) from any pose estimator into data/cache/aqa7 with "
-        "datamodules.cache.write_clip (docs/keypoint-cache.md), then: python run.py fit --config aqa7.yaml"
+        "AQA-7 is at http://rtis.oit.unlv.edu/datasets.html: put its Split_4 folder and its frames (diving-out, ...) "
+        "or videos (Actions) into data/aqa7, then: python run.py extract --config aqa7.yaml, or write keypoints of "
+        "your own (docs/keypoint-cache.md) into data/cache/aqa7; then: python run.py fit --config aqa7.yaml"
     )
 
     def __init__(
@@ -107,6 +114,52 @@ class AQA7(PoseDataModule):
 
     def labels(self) -> list[ClipLabel]:
         """The rows of the two lists, and the cached clips of the same sports that have no score."""
+        labels = self._listed()
+        return labels + unlisted_labels(list_clips(self.cache), labels, self.sports)
+
+    def known_extra(self, clip_id: str) -> bool:
+        """Clips of the dataset whose sport is not in use."""
+        return sport_of(clip_id) is not None
+
+    def media(self) -> list[ClipMedia]:
+        """The clips of the chosen sports that are on the disk, listed or not; synchronised divers are two performers.
+
+        Clips that the lists name and that are not there are rejected, if the lists are there at all.
+        """
+        self.rejected = []
+        clips = [clip for sport in self.sports or SPORTS.values() for clip in self._media_of(sport)]
+        if not clips and not self.rejected:
+            raise InputError(
+                f"{self.root}: neither frames (diving-out/001/img_00001.jpg, ...) nor videos (Actions/diving/001.avi, "
+                f"...) of the chosen sports are there. {self.how_to_get}"
+            )
+        if (self.root / "Split_4").is_dir():
+            known = {clip.clip_id for clip in clips}.union(name for name, _ in self.rejected)
+            missing = [label for label in self._listed() if label.clip_id not in known]
+            self.rejected += not_there(missing, {clip.action for clip in clips}, self.root)
+        return clips
+
+    def _media_of(self, sport: str) -> Iterator[ClipMedia]:
+        folders = matching(self.root / f"{sport}-out", r"([0-9]{3,9})")
+        videos = matching(self.root / "Actions" / sport, r"([0-9]{3,9})\.avi")
+        performers = 2 if sport.startswith("sync") else 1
+        for number in sorted({*folders, *videos}):
+            name = clip_id(sport, number)
+            frames: dict[int, Path] = {}
+            if number in folders:
+                try:
+                    frames = matching(folders[number], r"img_([0-9]{5,9})\.jpg")
+                except InputError as problem:
+                    self.rejected.append((name, str(problem)))
+                    continue
+            if frames:
+                yield ClipMedia(name, sport, tuple(frames.values()), tuple(frames), performers, self.root)
+            elif number in videos:
+                yield ClipMedia(name, sport, (videos[number],), None, performers, self.root)
+            else:
+                self.rejected.append((name, f"{folders[number]}: holds no img_00001.jpg or any other frame"))
+
+    def _listed(self) -> list[ClipLabel]:
         folder = self.root / "Split_4"
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder. {self.how_to_get}")
@@ -114,12 +167,7 @@ class AQA7(PoseDataModule):
         for file in (train, test):
             if file.times_100:
                 rank_zero_info(f"{file.path}: the scores are multiplied by 100; divided again.")
-        labels = split_labels(train, test, self.sports, self.extra_classes)
-        return labels + unlisted_labels(list_clips(self.cache), labels, self.sports)
-
-    def known_extra(self, clip_id: str) -> bool:
-        """Clips of the dataset whose sport is not in use."""
-        return sport_of(clip_id) is not None
+        return split_labels(train, test, self.sports, self.extra_classes)
 
 
 def clip_id(sport: str, clip: int) -> str:
@@ -245,6 +293,27 @@ def unlisted_labels(
         ClipLabel(name, str(sport_of(name)), float("nan"), "predict")
         for name in cached
         if name not in listed and sport_of(name) in used
+    ]
+
+
+def not_there(missing: Sequence[ClipLabel], sports: Collection[str], root: Path) -> list[tuple[str, str]]:
+    """Name and reason of listed clips without media; a sport without any is named once.
+
+    Args:
+        missing: the clips.
+        sports: the sports of which other clips are there.
+        root: where they were looked for.
+    """
+    count = Counter(label.action for label in missing)
+    whole = [
+        (sport, f"none of its {number} listed clips is in {root / f'{sport}-out'} or {root / 'Actions' / sport}")
+        for sport, number in count.items()
+        if sport not in sports
+    ]
+    return whole + [
+        (label.clip_id, f"is listed, but neither its frames nor its video are in {root}")
+        for label in missing
+        if label.action in sports
     ]
 
 

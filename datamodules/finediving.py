@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 from datamodules.base import PoseDataModule
 from datamodules.cache import check_clip_id
 from datamodules.clips import ClipLabel
+from datamodules.media import ClipMedia
+from datamodules.media_files import matching
 from datamodules.safe_pickle import load_pickle
 from datamodules.splits import hold_out
 from errors import InputError
@@ -82,6 +85,9 @@ class FineDiving(PoseDataModule):
     Keypoints: dive (competition, index) is `<competition>_<index>` in the cache, its frames numbered as in the names of
     the dataset's frame files, that is from `start_frame` to `end_frame` of the competition's video.
 
+    Media, to extract keypoints from: `<root>/<competition>/<index>/%05d.jpg`, named by the number of the frame in the
+    competition's video; of these the frames from `start_frame` to `end_frame` that are there.
+
     Phases: `steps_transit_frames` is read as frames of the competition's video or as frames of the clip counted from 0,
     whichever lies inside the clip and closer to where the label of the frames changes; the published code only uses
     those labels. Dives whose steps fit neither way have no phases, which is said once.
@@ -105,9 +111,9 @@ class FineDiving(PoseDataModule):
     headline: ClassVar[Literal["fisher", "pooled"]] = "pooled"
     how_to_get: ClassVar[str] = (
         "FineDiving's annotations come from https://github.com/xujinglin/FineDiving (release agreement): put its "
-        f"{FINE}, {COARSE}, train_split.pkl and test_split.pkl into data/finediving, write the keypoints of its clips "
-        "(<competition>_<index>) from any pose estimator into data/cache/finediving with datamodules.cache.write_clip "
-        "(docs/keypoint-cache.md), then: python run.py fit --config finediving.yaml"
+        f"{FINE}, {COARSE}, train_split.pkl, test_split.pkl and the folders of its frames (<competition>/<index>) into "
+        "data/finediving, then: python run.py extract --config finediving.yaml, or write keypoints of your own "
+        "(docs/keypoint-cache.md) into data/cache/finediving; then: python run.py fit --config finediving.yaml"
     )
 
     def __init__(
@@ -125,9 +131,7 @@ class FineDiving(PoseDataModule):
 
     def labels(self) -> list[ClipLabel]:
         """The dives of the chosen split, the training part first."""
-        for name in (FINE, COARSE, *SPLITS.values()):
-            if not (self.root / name).is_file():
-                raise InputError(f"{self.root / name}: no such file. {self.how_to_get}")
+        self._check_files(FINE, COARSE, *SPLITS.values())
         annotations = read_annotations(self.root)
         train, test = read_split(self.root, annotations)
         if self.split == "events":
@@ -140,6 +144,43 @@ class FineDiving(PoseDataModule):
         return [label_of(annotations[key], "train") for key in train] + [
             label_of(annotations[key], "test") for key in test
         ]
+
+    def media(self) -> list[ClipMedia]:
+        """The annotated dives whose frames are on the disk; two people perform where the competition is synchronised.
+
+        Dives without frames are rejected.
+        """
+        self.rejected = []
+        self._check_files(FINE, COARSE)
+        annotations = read_annotations(self.root)
+        there = {dive.competition for dive in annotations.values() if (self.root / dive.competition).is_dir()}
+        if not there:
+            raise InputError(f"{self.root}: holds no folder of a competition with frames in it. {self.how_to_get}")
+        missing = Counter(dive.competition for dive in annotations.values() if dive.competition not in there)
+        for competition, count in missing.items():
+            self.rejected.append((competition, f"{self.root / competition}: no such folder, {count} dives lack frames"))
+        dives = [dive for dive in annotations.values() if dive.competition in there]
+        return [clip for dive in dives if (clip := self._media_of(dive)) is not None]
+
+    def _media_of(self, dive: FineDivingAnnotation) -> ClipMedia | None:
+        folder = self.root / dive.competition / str(dive.index)
+        try:
+            found = matching(folder, r"([0-9]{5,9})\.jpg")
+        except InputError as problem:
+            self.rejected.append((dive.clip_id, str(problem)))
+            return None
+        frames = {number: path for number, path in found.items() if dive.start_frame <= number <= dive.end_frame}
+        if not frames:
+            what = f"none of the frames {dive.start_frame:05d}.jpg to {dive.end_frame:05d}.jpg is there"
+            self.rejected.append((dive.clip_id, f"{folder}: {what}"))
+            return None
+        performers = 2 if "sync" in dive.competition.lower() else 1
+        return ClipMedia(dive.clip_id, dive.action_type, tuple(frames.values()), tuple(frames), performers, self.root)
+
+    def _check_files(self, *names: str) -> None:
+        for name in names:
+            if not (self.root / name).is_file():
+                raise InputError(f"{self.root / name}: no such file. {self.how_to_get}")
 
 
 def label_of(dive: FineDivingAnnotation, part: Literal["train", "test"]) -> ClipLabel:

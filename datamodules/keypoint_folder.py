@@ -13,6 +13,8 @@ from typing import Any, ClassVar, Literal, cast
 from datamodules.base import PoseDataModule
 from datamodules.cache import check_clip_id
 from datamodules.clips import ClipLabel, Part
+from datamodules.media import ClipMedia
+from datamodules.media_files import entries, frames_of, is_image, is_video
 from datamodules.splits import hold_out
 from errors import InputError
 
@@ -37,6 +39,9 @@ class KeypointFolder(PoseDataModule):
     - `difficulty` (optional): degree of difficulty, above 0;
     - `phases` (optional): frame numbers, as in the cache, at which the second and later phases begin, such as "12;40".
 
+    Media, to extract keypoints from, are optional: videos named by the clip (`anna_1.mp4`) or folders of the same name
+    with its frames, numbered as their names end, or else from 0 in the order of their names. One person performs.
+
     Actions may have different score ranges, so the headline is the Fisher mean of rho over the actions (with one
     action: its rho).
 
@@ -44,6 +49,7 @@ class KeypointFolder(PoseDataModule):
         labels_csv: the CSV file.
         test_share: share of the scored clips in the test part where the CSV has no column `split`; drawn by
             `split_seed`.
+        media: folder of the clips' videos or frames; None if there are only keypoints.
         kwargs: see `PoseDataModule`; `cache` is the folder of the keypoint cache.
     """
 
@@ -54,15 +60,52 @@ class KeypointFolder(PoseDataModule):
         "python run.py fit --config keypoint_folder.yaml"
     )
 
-    def __init__(self, labels_csv: str, test_share: float = 0.25, **kwargs: Any) -> None:
+    def __init__(self, labels_csv: str, test_share: float = 0.25, media: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.labels_csv = Path(labels_csv)
         self.test_share = test_share
+        self.media_root = None if media is None else Path(media)
 
     def labels(self) -> list[ClipLabel]:
         """The rows of the CSV, in its order."""
         labels, has_split = read_labels(self.labels_csv)
         return labels if has_split else draw_test_part(labels, self.test_share, self.split_seed)
+
+    def media(self) -> list[ClipMedia]:
+        """The clips of the CSV that are on the disk; those that are not, or twice, are rejected."""
+        if self.media_root is None:
+            raise InputError("data.media is not set; name the folder of the videos, or of one folder of frames a clip")
+        self.rejected = []
+        there: dict[str, list[Path]] = {}
+        for path in entries(self.media_root):
+            if path.is_dir() or is_video(path):
+                there.setdefault(path.name if path.is_dir() else path.stem, []).append(path)
+        labels = read_labels(self.labels_csv)[0]
+        if not any(label.clip_id in there for label in labels):
+            raise InputError(
+                f"{self.media_root}: holds no clip of {self.labels_csv}; name videos or folders of frames as in its "
+                "column clip"
+            )
+        clips = []
+        for label in labels:
+            try:
+                clips.append(_media_of(label, there.get(label.clip_id, []), self.media_root))
+            except InputError as problem:
+                self.rejected.append((label.clip_id, str(problem)))
+        return clips
+
+
+def _media_of(label: ClipLabel, paths: Sequence[Path], root: Path) -> ClipMedia:
+    if not paths:
+        raise InputError(f"neither a video nor a folder of this name is in {root}")
+    if len(paths) > 1:
+        raise InputError(f"both {paths[0].name} and {paths[1].name} are in {root}; keep one")
+    if not paths[0].is_dir():
+        return ClipMedia(label.clip_id, label.action, (paths[0],), None, 1, root)
+    images = list(filter(is_image, entries(paths[0])))
+    if not images:
+        raise InputError(f"{paths[0]}: holds no images")
+    return ClipMedia(label.clip_id, label.action, *frames_of(images), 1, root)
 
 
 def read_labels(path: Path) -> tuple[list[ClipLabel], bool]:

@@ -44,6 +44,22 @@ def entries(folder: Path) -> list[Path]:
         raise InputError(f"{folder}: cannot be listed ({error.strerror}); check who may read it") from None
 
 
+def matching(folder: Path, pattern: str) -> dict[int, Path]:
+    """What in a folder has a name of the given pattern, by the number in it, in its order; empty without the folder.
+
+    Args:
+        folder: where to look.
+        pattern: regular expression of whole names with one group, the number.
+
+    Raises:
+        InputError: the folder may not be read.
+    """
+    if not folder.is_dir():
+        return {}
+    names = ((re.fullmatch(pattern, path.name, re.ASCII), path) for path in entries(folder))
+    return dict(sorted((int(match[1]), path) for match, path in names if match))
+
+
 def numbered(images: Iterable[Path]) -> dict[int, Path]:
     """Images by the number that their names end in, in its order; empty if any has none or the number of another."""
     found: dict[int, Path] = {}
