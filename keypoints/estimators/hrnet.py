@@ -1,0 +1,173 @@
+"""HRNet by mmpose's configs and weights, run by our own batched path: crop, network and decoding."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+
+from errors import InputError
+from keypoints.engines import Engine, Network, Precision
+from keypoints.engines.openvino_engine import OpenVINOEngine
+from keypoints.engines.torch_engine import TorchEngine
+from keypoints.precision import choose, drifts
+from keypoints.types import Crop, Floats, Image, Keypoints
+
+
+class HRNet:
+    """Sun et al., Deep High-Resolution Representation Learning for Human Pose Estimation, CVPR 2019.
+
+    Crops and decodes as the mmpose config in use does; other top-down configs of mmpose work as well. The engine is
+    made when it is first needed, and takes the place of the torch module.
+
+    Args:
+        model: width of the network.
+        dataset: what it was trained on; decides the keypoints (COCO-17, MPII-16) and the size of the crops (256x192,
+            256x256).
+        config: path of another mmpose config, which takes the place of the one that `model` and `dataset` name. It is
+            Python, which mmengine runs: use configs whose origin you trust.
+        weights: path of a checkpoint; "random" for untrained ones, always the same; None for those that mmpose
+            published, downloaded on first use.
+        precision: "auto" proves the fastest one that the processor has on the first crops, see `prepare`.
+        engine: "auto" is OpenVINO on a processor and PyTorch on a GPU.
+        flip_test: look at the mirrored crop too, and take the mean: twice the time.
+        batch: crops that the network takes at once.
+        device: "auto" is the current GPU if there is one, else the processor; or a name of PyTorch's.
+
+    Raises:
+        InputError: what is asked for is not there or does not fit together.
+    """
+
+    def __init__(
+        self,
+        model: Literal["w32", "w48"] = "w32",
+        dataset: Literal["coco", "mpii"] = "coco",
+        config: str | None = None,
+        weights: str | None = None,
+        precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
+        engine: Literal["auto", "openvino", "torch"] = "auto",
+        flip_test: bool = False,
+        batch: int = 16,
+        device: str = "auto",
+    ) -> None:
+        if batch < 1:
+            raise InputError(f"HRNet: a batch holds at least one crop, got {batch}")
+        self.batch = batch
+        self._device = _device(device)
+        self._engine_name = ("torch" if self._device.type == "cuda" else "openvino") if engine == "auto" else engine
+        if self._engine_name == "openvino" and self._device.type != "cpu":
+            raise InputError(
+                f"HRNet: openvino runs on the processor, not on {device}; choose the engine torch, or auto"
+            )
+        self._precisions = (
+            OpenVINOEngine.precisions() if self._engine_name == "openvino" else TorchEngine.precisions(self._device)
+        )
+        if precision != "auto":
+            self._check(precision)
+        try:
+            from keypoints.mmpose_model import build, shipped_config
+        except ModuleNotFoundError as error:
+            raise InputError(
+                f"HRNet needs mmpose ({error}): pip install -r requirements.txt, or use --config blazepose.yaml"
+            ) from error
+        path = shipped_config(model, dataset) if config is None else Path(config)
+        built = build(path, weights, flip_test)
+        self.name = f"mmpose {built.name}{' with flip test' if flip_test else ''}"
+        self.weights = built.weights
+        self.layout = built.layout
+        self._warp = built.warp
+        self._decoding = built.decoding
+        self._network: Network | None = built.network
+        self._engine: Engine | None = None
+        self._precision: Precision | None = None if precision == "auto" else precision
+
+    @property
+    def precision_in_use(self) -> Precision:
+        """What the network runs in: as asked for, else as `prepare` or `settle` decided, else fp32."""
+        return self._precision or "fp32"
+
+    def crop(self, image: Image, box: Floats, roi: Floats | None = None, turns: int = 0) -> Crop:
+        """See `Estimator`; `roi` is not used."""
+        return self._warp.cut(image, box, turns)
+
+    def network(self, pixels: Image) -> tuple[Floats, ...]:
+        """See `Estimator`: heatmaps [B, K, H, W], or what the config's codec takes."""
+        if self._engine is None:
+            self.settle(self.precision_in_use)
+        assert self._engine is not None
+        return self._engine(pixels)
+
+    def decode(self, raw: tuple[Floats, ...], crops: Sequence[Crop]) -> Keypoints:
+        """See `Estimator`."""
+        xy, confidence = self._decode(raw)
+        to_image = np.stack([crop.to_image for crop in crops])
+        xy = (np.einsum("bij,bkj->bki", to_image[:, :, :2], xy) + to_image[:, None, :, 2]).astype(np.float32)
+        return Keypoints(xy, confidence)
+
+    def prepare(self, pixels: Image) -> str | None:
+        """Choose the precision by comparing keypoints on the first crops, unless it is settled already.
+
+        The drift is measured against the shortest that the longer side of a box can be in a crop.
+        """
+        if self._precision is not None:
+            return None
+        fast = self._precisions[0]
+        if fast == "fp32":
+            self.settle(fast)
+            return f"{self.name}: {self._engine_name} in fp32, {self._device} has no faster precision"
+        engines = {precision: self._make(precision) for precision in (fast, "fp32")}
+        found = {precision: self._decode(self._said(engine, pixels)) for precision, engine in engines.items()}
+        choice = choose(fast, drifts(found["fp32"], found[fast], self._warp.shortest_side()))
+        self._take(choice.precision, engines[choice.precision])
+        return f"{self.name}: {self._engine_name} in {choice.why}"
+
+    def settle(self, precision: Precision) -> None:
+        """Use this precision from now on, as when a run is resumed that has chosen it before.
+
+        Raises:
+            InputError: this machine does not have it, or another one is in use already.
+        """
+        if self._network is None:
+            if precision != self.precision_in_use:
+                raise InputError(f"HRNet: runs in {self.precision_in_use} already, not in {precision}")
+            return
+        self._check(precision)
+        self._take(precision, self._make(precision))
+
+    def _take(self, precision: Precision, engine: Engine) -> None:
+        """Keep this engine, and nothing else that holds the weights."""
+        self._precision, self._engine, self._network = precision, engine, None
+
+    def _check(self, precision: Precision) -> None:
+        if precision not in self._precisions:
+            raise InputError(
+                f"HRNet: {precision} is not fast here with {self._engine_name} on {self._device}; choose auto, or "
+                f"{' or '.join(self._precisions)}"
+            )
+
+    def _make(self, precision: Precision) -> Engine:
+        assert self._network is not None
+        if self._engine_name == "openvino":
+            return OpenVINOEngine(self._network, self.batch, self._warp.size, precision)
+        return TorchEngine(self._network, self.batch, self._warp.size, precision, self._device)
+
+    def _said(self, engine: Engine, pixels: Image) -> tuple[Floats, ...]:
+        """What an engine says of any number of crops."""
+        parts = [engine(pixels[start : start + self.batch]) for start in range(0, len(pixels), self.batch)]
+        return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
+
+    def _decode(self, raw: tuple[Floats, ...]) -> tuple[Floats, Floats]:
+        """Keypoints in crop pixels [B, K, 2] and their confidence [B, K] in [0, 1]."""
+        xy, confidence = self._decoding(raw)
+        return self._warp.from_mmpose(xy), np.nan_to_num(confidence.clip(0, 1))
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"HRNet: no device {name!r} ({reason}); choose auto, cpu or cuda") from error
+    return device
