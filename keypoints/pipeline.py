@@ -246,6 +246,9 @@ class Pipeline:
             return FailedClip(clip.media, clip.failure)
         tracks = _tracks(clip.people)
         selection = choose_performers(tracks, len(clip.frame), clip.size, clip.media.performers)
+        if clip.media.performers is None:  # everybody, from left to right
+            by_place = sorted(selection.performers, key=lambda parts: float(tracks[parts[0]].boxes[0, [0, 2]].sum()))
+            selection = Selection(by_place, selection.reasons)
         performers = selection.performers
         if not performers:
             count = len(clip.frame)
