@@ -91,6 +91,7 @@ class _Person:
     size: float
     presence: float
     motion: float = 0.0
+    way: float = 0.0  # root mean square distance from the middle of the path, in lengths
 
     @property
     def score(self) -> float:
@@ -113,11 +114,13 @@ def choose_performers(tracks: Sequence[Track], frames: int, size: tuple[int, int
     people = [_person(tracks, chain, frames, size) for chain in chains]
     grounds = _grounds(people, frames)
     for person, ground in zip(people, grounds, strict=True):
-        person.motion = _motion([tracks[part] for part in person.parts], person, ground)
+        path = person.middle - ground[person.frame]
+        person.way = _spread(path[:, None], person.whole[:, None]) / person.length
+        person.motion = _motion([tracks[part] for part in person.parts], person, path)
     order = sorted(range(len(people)), key=lambda i: (-people[i].score, people[i].parts))
     people = [people[i] for i in order]
     chosen = people if performers is None else _group(people, performers)
-    return Selection([person.parts for person in chosen], _reasons(tracks, people, chosen))
+    return Selection([person.parts for person in chosen], _reasons(tracks, people, chosen, performers or 0))
 
 
 def join(tracks: Sequence[Track]) -> list[list[int]]:
@@ -204,25 +207,22 @@ def _grounds(people: Sequence[_Person], frames: int) -> npt.NDArray[np.float64]:
     return summed
 
 
-def _motion(tracks: Sequence[Track], person: _Person, ground: npt.NDArray[np.float64]) -> float:
+def _motion(tracks: Sequence[Track], person: _Person, path: npt.NDArray[np.float64]) -> float:
     boxes = np.concatenate([track.boxes for track in tracks]).astype(np.float64)
     xy = np.concatenate([track.xy for track in tracks]).astype(np.float64)
     weight = np.nan_to_num(np.concatenate([track.confidence for track in tracks]).astype(np.float64))
     weight = np.where(np.isfinite(xy).all(axis=2), weight, 0)
-    moved = 0.0
     whole = person.whole
+    moved = _spread(np.nan_to_num(xy) - person.middle[:, None], weight)
     if whole.sum() > 2:
-        path = person.middle[whole] - ground[person.frame[whole]]
-        time = person.frame[whole] - person.frame[whole].mean()
-        path = path - path.mean(axis=0)
-        path = path - time[:, None] * (time @ path / (time @ time))
-        half = (boxes[whole, 2:] - boxes[whole, :2]) / 2
-        moved += _spread(path[:, None], np.ones((len(path), 1))) + _spread(half[:, None], np.ones((len(half), 1)))
-    moved += _spread(np.nan_to_num(xy) - person.middle[:, None], weight)
+        time = person.frame - person.frame[whole].mean()
+        steady = time[whole] @ path[whole] / (time[whole] @ time[whole])
+        moved += _spread((path - time[:, None] * steady)[:, None], whole[:, None])
+        moved += _spread((boxes[:, None, 2:] - boxes[:, None, :2]) / 2, whole[:, None])
     return min(moved / person.length, MOST_MOTION)
 
 
-def _spread(places: npt.NDArray[np.float64], weight: npt.NDArray[np.float64]) -> float:
+def _spread(places: npt.NDArray[np.float64], weight: npt.NDArray[np.float64] | npt.NDArray[np.bool_]) -> float:
     """Root mean square distance of points [n, K, 2] from the mean place of each of the K; weights [n, K]."""
     total = weight.sum(axis=0)
     mean = (weight[..., None] * places).sum(axis=0) / np.maximum(total, 1e-9)[:, None]
@@ -255,14 +255,15 @@ def _alike(a: _Person, b: _Person) -> float:
     return float(min(a.length, b.length) / max(a.length, b.length) * together * np.exp(-2 * differently))
 
 
-def _reasons(tracks: Sequence[Track], people: Sequence[_Person], chosen: Sequence[_Person]) -> list[str]:
+def _reasons(tracks: Sequence[Track], people: Sequence[_Person], chosen: Sequence[_Person], asked: int) -> list[str]:
     reasons = [""] * len(tracks)
     for person in people:
         rank = next((i for i, one in enumerate(chosen, 1) if one is person), None)
         text = "dropped" if rank is None else f"performer {rank}"
         text += f": {_facts(person)}"
-        if rank is None and chosen:
-            text += f"; {_compared(person, chosen)}"
+        if rank is None:
+            text += f"; {_behind(person, chosen[-1])}performer {len(chosen)}"
+            text += "" if asked == 1 else ", unlike the performer" if len(chosen) == 1 else ", unlike the performers"
         for number, part in enumerate(person.parts, 1):
             joined = f" (part {number} of {len(person.parts)})" if len(person.parts) > 1 else ""
             reasons[part] = text.replace(":", f"{joined}:", 1)
@@ -270,26 +271,22 @@ def _reasons(tracks: Sequence[Track], people: Sequence[_Person], chosen: Sequenc
 
 
 def _facts(person: _Person) -> str:
-    still = "stands still, " if person.motion < STILL else ""
+    still = ""
+    if person.motion < 2 * STILL:
+        still = "goes by steadily, " if person.way > 4 * STILL else "hardly moves, "
     edge = "" if person.whole.mean() > 0.5 else "cut by the image's edge, "
     return (
-        f"{still}{edge}motion {person.motion:.2f} of its height, {person.size:.0%} of the image's height, "
+        f"{still}{edge}motion {person.motion:.2f} of its own height, {person.size:.0%} of the image's height, "
         f"in {person.presence:.0%} of the frames"
     )
 
 
-def _compared(person: _Person, chosen: Sequence[_Person]) -> str:
-    """In what a person falls behind the last of those chosen."""
-    last = chosen[-1]
-    behind = [
-        words
-        for words, less in (
-            ("moves less", person.motion < last.motion),
-            ("is smaller", person.size < last.size),
-            ("is seen less", person.presence < last.presence),
-        )
-        if less
-    ]
-    if len(chosen) > 1 or person.score > last.score:
-        behind.append("moves unlike the performers")
-    return f"{' and '.join(behind) or 'comes second'} beside performer {len(chosen)}"
+def _behind(person: _Person, other: _Person) -> str:
+    """In what a person falls behind another."""
+    less = {
+        "moves less": person.motion < other.motion,
+        "is smaller": person.size < other.size,
+        "is seen less": person.presence < other.presence,
+    }
+    behind = [words for words, true in less.items() if true]
+    return f"{' and '.join(behind)} than " if behind else "is like "
