@@ -11,7 +11,7 @@ from errors import InputError
 from keypoints.reading import COPY_AGAIN, UPRIGHT, Turn, check_file, turned
 from keypoints.types import Image
 
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "PPM", "JPEG2000")
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "PPM", "JPEG2000")
 """What Pillow may take a file for: no format that runs a program (EPS) or names other files."""
 
 MOST_PIXELS = 178_956_970
