@@ -1,14 +1,16 @@
 """BlazePose's detector: finds a body's middle, size and direction, by the face and what hangs on it.
 
-Numbers and steps are those of MediaPipe's graph `pose_detection_cpu.pbtxt`. It was trained for one person near the
-camera: of several people it mostly finds one.
+Numbers and steps are those of MediaPipe's graph `pose_detection_cpu.pbtxt`, which sees the whole picture at 224 pixels:
+enough for one person near the camera. People who are small in a wide picture are found in close-ups, which are ours.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from errors import InputError
 from keypoints.blazepose_geometry import MARGIN, roi_from_points
@@ -19,6 +21,10 @@ from keypoints.types import Floats, Frame, Image, People
 SIDE: Final = 224
 CELLS: Final = ((8, 2), (16, 2), (32, 6))  # side of a grid's cells in pixels, and how many anchors each of them has
 OVERLAP: Final = 0.3  # boxes that overlap more are one person
+SAME_MIDDLE: Final = (
+    0.08  # middles of bodies that are nearer, as a share of the smaller square's side, are one person's
+)
+MAX_CLOSE_UPS: Final = 7
 MAX_LOGIT: Final = 80.0  # beyond it exp() leaves float32
 
 
@@ -27,17 +33,20 @@ class BlazePoseDetector:
 
     Args:
         min_score: people who are less sure than this are not returned.
+        close_ups: whether to look at overlapping squares as high as the picture (as wide, if it is upright), too: four
+            looks instead of one in 16:9. Without them, people lower than half such a picture are mostly missed.
 
     Raises:
         InputError: an option out of range, or weights that are not there and cannot be fetched.
     """
 
-    def __init__(self, min_score: float = 0.5) -> None:
+    def __init__(self, min_score: float = 0.5, close_ups: bool = True) -> None:
         if not 0 < min_score < 1:
             raise InputError(f"BlazePose: min_score must lie between 0 and 1, got {min_score}")
         self.name = "blazepose"
         self.weights = blazepose_weights("detector")
         self.min_score = min_score
+        self.close_ups = close_ups
         self._network = BlazePoseNetwork(blazepose_file("detector"), outputs=(0, 1), mean=127.5, scale=127.5)
         self._anchors = anchors()
 
@@ -49,28 +58,48 @@ class BlazePoseDetector:
 
         A box is the square around the circle that holds the body: the network says no more about its outline.
         """
-        if not frames:
-            return []
-        raw, logits = self._network(np.stack([letterbox(frame.image) for frame in frames]))
-        return [self._people(raw[i], logits[i, :, 0], frame.image.shape) for i, frame in enumerate(frames)]
+        people = []
+        for frame in frames:
+            height, width = frame.image.shape[:2]
+            squares = views(height, width, self.close_ups)
+            raw, logits = self._network(np.stack([cut(frame.image, square) for square in squares]))
+            people.append(self._people(raw, logits[..., 0], squares))
+        return people
 
-    def _people(self, raw: Floats, logits: Floats, shape: tuple[int, ...]) -> People:
+    def _people(self, raw: Floats, logits: Floats, squares: Floats) -> People:
         score = 1 / (1 + np.exp(-logits.clip(-MAX_LOGIT, MAX_LOGIT)))
-        sure = score >= self.min_score
-        points, score = merge(decode(raw[sure], self._anchors[sure]), score[sure])
-        height, width = shape[:2]
-        side = max(height, width)
-        points = points * np.float32(side / SIDE) - np.array([side - width, side - height], np.float32) / 2
+        view, anchor = np.nonzero(score >= self.min_score)
+        scale = squares[view, 2, None, None] / SIDE
+        points = decode(raw[view, anchor], self._anchors[anchor]) * scale + squares[view, None, :2]
+        points, score = merge(points, score[view, anchor])
         roi = roi_from_points(points[:, 2], points[:, 3])
+        alone = distinct(roi)
+        roi, score = roi[alone], score[alone]
         radius = roi[:, 2:3] / (2 * MARGIN)
         return People(np.concatenate([roi[:, :2] - radius, roi[:, :2] + radius], axis=1), score, roi)
 
 
-def letterbox(image: Image) -> Image:
-    """The image [H, W, 3] in the middle of a black square of 224 pixels."""
-    height, width = image.shape[:2]
-    scale = SIDE / max(height, width)
-    to_square = np.array([[scale, 0, (SIDE - scale * width) / 2], [0, scale, (SIDE - scale * height) / 2]])
+def views(height: int, width: int, close_ups: bool) -> Floats:
+    """Squares to look at, [V, 3]: left, top, side in pixels; the first holds the whole image, in its middle."""
+    longer, shorter = max(height, width), min(height, width)
+    whole = [(width - longer) / 2, (height - longer) / 2, longer]
+    spare = longer - shorter
+    count = min(math.ceil(2 * spare / shorter) + 1, MAX_CLOSE_UPS)  # neighbours share half of what they show, or more
+    if not close_ups or not spare:
+        return np.array([whole], np.float32)
+    start = np.linspace(0, spare, count)
+    other = np.zeros(count)
+    left, top = (start, other) if width > height else (other, start)
+    close = np.stack([left, top, np.full(count, shorter)], axis=1)
+    squares: Floats = np.concatenate([[whole], close]).astype(np.float32)
+    return squares
+
+
+def cut(image: Image, square: Floats) -> Image:
+    """What a square [left, top, side] of the image shows, at 224 pixels; black outside the image."""
+    left, top, side = square.tolist()
+    scale = SIDE / side
+    to_square = np.array([[scale, 0, -scale * left], [0, scale, -scale * top]])
     return np.asarray(cv2.warpAffine(image, to_square, (SIDE, SIDE), flags=cv2.INTER_LINEAR), np.uint8)
 
 
@@ -127,6 +156,16 @@ def merge(points: Floats, score: Floats) -> tuple[Floats, Floats]:
         sureness.append(score[:1])
         points, score = points[~same], score[~same]
     return np.concatenate(merged).astype(np.float32), np.concatenate(sureness)
+
+
+def distinct(roi: Floats) -> npt.NDArray[np.intp]:
+    """Which of the squares [N, 4], surest first, are not a surer one's person seen again, cut off, in another view."""
+    kept: list[int] = []
+    for i, (x, y, side, _) in enumerate(roi.tolist()):
+        away = np.hypot(roi[kept, 0] - x, roi[kept, 1] - y)
+        if (away > SAME_MIDDLE * np.minimum(roi[kept, 2], side)).all():
+            kept.append(i)
+    return np.array(kept, np.intp)
 
 
 def overlap(boxes: Floats, box: Floats) -> Floats:

@@ -119,15 +119,18 @@ def test_boxes_without_extent_do_not_hang_it() -> None:
 
 
 def test_photographs_equal_the_slow_version(detector: BlazePoseDetector) -> None:
+    """Without close-ups, which MediaPipe does not have."""
+    plain = BlazePoseDetector(close_ups=False)
     for people in photographs().values():
         image = people[0].image
-        raw, logits = detector._network(blazepose.letterbox(image)[None])
+        height, width = image.shape[:2]
+        (square,) = blazepose.views(height, width, False)
+        raw, logits = plain._network(blazepose.cut(image, square)[None])
         expected = slow_people(raw[0], logits[0, :, 0], 0.5)
-        found = people_in(detector, image)
+        found = people_in(plain, image)
         assert found.roi is not None
         assert len(found.boxes) == len(expected)
         np.testing.assert_allclose(found.score, [score for score, _ in expected], atol=1e-5)
-        height, width = image.shape[:2]
         for roi, (_, points) in zip(found.roi, expected, strict=True):
             (x, y), (top_x, top_y) = points[2], points[3]
             scale = max(height, width) / 224
@@ -139,27 +142,64 @@ def test_photographs_equal_the_slow_version(detector: BlazePoseDetector) -> None
             assert math.remainder(roi[3] - turn, 2 * math.pi) == pytest.approx(0, abs=1e-4)
 
 
-@pytest.mark.parametrize("turns", [0, 1, 2, 3])
-def test_somebody_annotated_is_found_however_the_photograph_is_turned(detector: BlazePoseDetector, turns: int) -> None:
-    files = photographs()
-    assert len(files) == 9
-    hit, upright = 0, 0
-    for people in files.values():
-        image = people[0].image
-        found = people_in(detector, turned(image, turns))
-        assert found.roi is not None
-        assert found.boxes.shape == found.roi.shape == (len(found.score), 4)
-        overlaps = [
-            [
-                blazepose.overlap(box.reshape(1, 2, 2), turned_box(one.box, image, turns).reshape(2, 2))[0]
-                for one in people
-            ]
-            for box in found.boxes
-        ]
-        hit += np.max(overlaps) > 0.3
-        upright += abs(math.remainder(float(found.roi[0, 3]) - turns * math.pi / 2, 2 * math.pi)) < math.radians(45)
-    assert hit >= 8  # in the ninth a man who is not annotated sits nearer than the one who is
-    assert upright == 9
+def found_of_annotated(detector: BlazePoseDetector, people: list[Person], turns: int) -> int:
+    """How many of the annotated have a found box of their own that overlaps by more than 0.3."""
+    image = people[0].image
+    found = people_in(detector, turned(image, turns))
+    assert found.roi is not None
+    assert found.boxes.shape == found.roi.shape == (len(found.score), 4)
+    assert (np.diff(found.score) <= 0).all()
+    free = list(range(len(found.boxes)))
+    for person in people:
+        box = turned_box(person.box, image, turns).reshape(2, 2)
+        shares = [float(blazepose.overlap(found.boxes[i].reshape(1, 2, 2), box)[0]) for i in free]
+        if shares and max(shares) > 0.3:
+            match = free.pop(int(np.argmax(shares)))
+            if len(people) == 1:
+                rotation = float(found.roi[match, 3]) - turns * math.pi / 2
+                assert abs(math.remainder(rotation, 2 * math.pi)) < math.radians(45)
+    return len(found.boxes) - len(free)
+
+
+@pytest.mark.parametrize(("turns", "at_least"), [(0, 12), (1, 9), (2, 9), (3, 10)])
+def test_annotated_people_are_found_however_the_photograph_is_turned(
+    detector: BlazePoseDetector, turns: int, at_least: int
+) -> None:
+    """Of 17 people in 9 photographs 13 upright and 10, 10 and 11 turned; MediaPipe's single look finds 8."""
+    counts = [found_of_annotated(detector, people, turns) for people in photographs().values()]
+    assert len(counts) == 9
+    assert min(counts) >= 1
+    assert sum(counts) >= at_least
+    if turns == 0:
+        plain = BlazePoseDetector(close_ups=False)
+        assert sum(found_of_annotated(plain, people, 0) for people in photographs().values()) < sum(counts)
+
+
+# Close-ups ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "close"),
+    [
+        (100, 100, []),
+        (100, 150, [(0, 0), (50, 0)]),
+        (90, 160, [(0, 0), (35, 0), (70, 0)]),
+        (160, 90, [(0, 0), (0, 35), (0, 70)]),
+        (1, 1000, [(i * 999 / 6, 0) for i in range(7)]),
+    ],
+)
+def test_views(height: int, width: int, close: list[tuple[float, float]]) -> None:
+    side = max(height, width)
+    whole = ((width - side) / 2, (height - side) / 2, side)
+    expected = [whole, *((left, top, min(height, width)) for left, top in close)]
+    np.testing.assert_allclose(blazepose.views(height, width, True), expected, rtol=1e-6)
+    np.testing.assert_allclose(blazepose.views(height, width, False), [whole])
+
+
+def test_one_person_in_two_views_is_one_person() -> None:
+    roi = np.array([[100, 100, 80, 0], [105, 100, 120, 1], [300, 100, 80, 0], [100, 107, 80, 3]], np.float32)
+    np.testing.assert_array_equal(blazepose.distinct(roi), [0, 2, 3])
+    assert len(blazepose.distinct(np.zeros((0, 4), np.float32))) == 0
 
 
 def test_a_frame_is_judged_alone(detector: BlazePoseDetector) -> None:
@@ -185,9 +225,9 @@ def test_sizes_out_of_the_ordinary(detector: BlazePoseDetector, size: tuple[int,
     assert len(people_in(detector, np.zeros((*size, 3), np.uint8)).boxes) == 0
 
 
-def test_letterbox_keeps_the_shape_of_things() -> None:
+def test_a_square_around_the_image_keeps_the_shape_of_things() -> None:
     image = np.full((100, 400, 3), 255, np.uint8)
-    square = blazepose.letterbox(image)
+    square = blazepose.cut(image, blazepose.views(100, 400, False)[0])
     assert square.shape == (224, 224, 3)
     assert square[85:139].min() == 255  # 56 of the 224 rows, in the middle
     assert square[:83].max() == square[141:].max() == 0
@@ -201,5 +241,4 @@ def test_a_score_out_of_range_is_refused(min_score: float) -> None:
 
 def test_a_higher_score_finds_fewer(detector: BlazePoseDetector) -> None:
     image = next(person.image for person in annotated("coco") if person.file == "000000197388.jpg")
-    assert len(people_in(detector, image).score) == 1
-    assert len(people_in(BlazePoseDetector(min_score=0.9), image).score) == 0
+    assert len(people_in(detector, image).score) > len(people_in(BlazePoseDetector(min_score=0.74), image).score)

@@ -71,16 +71,21 @@ def test_joints_of_annotated_people(
             assert np.isfinite(xy).all(), person.file
 
 
-def test_joints_of_people_whom_the_detector_found(estimator: BlazePoseEstimator) -> None:
-    """MPII 2.9 % (4 photographs: in the fifth the detector takes the man who is not annotated)."""
+@pytest.mark.parametrize(("source", "people", "mean"), [("mpii", 5, 0.035), ("coco", 7, 0.058)])
+def test_joints_of_people_whom_the_detector_found(
+    estimator: BlazePoseEstimator, source: str, people: int, mean: float
+) -> None:
+    """Of those found, the one who fits best: all 5 of MPII with 2.8 %, 8 of COCO's 12 with 5.2 %, at the first look."""
     detector = BlazePoseDetector()
     errors = []
-    for person in annotated("mpii"):
+    for person in annotated(source):
         (found,) = detector.detect("clip", [Frame(0, math.nan, person.image)])
         assert found.roi is not None
-        errors.append(error(look(estimator, estimator.crop(person.image, found.boxes[0], found.roi[0])), person))
-    assert np.mean(sorted(errors)[:4]) < 0.036
-    assert sorted(errors)[3] < 0.06
+        crops = [estimator.crop(person.image, box, roi) for box, roi in zip(found.boxes, found.roi, strict=True)]
+        errors.append(min(error(look(estimator, crop), person) for crop in crops))
+    near = [one for one in errors if one < 0.2]
+    assert len(near) >= people
+    assert np.mean(near) < mean
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3])
