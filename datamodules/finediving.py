@@ -158,7 +158,9 @@ class FineDiving(PoseDataModule):
             raise InputError(f"{self.root}: holds no folder of a competition with frames in it. {self.how_to_get}")
         missing = Counter(dive.competition for dive in annotations.values() if dive.competition not in there)
         for competition, count in missing.items():
-            self.rejected.append((competition, f"{self.root / competition}: no such folder, {count} dives lack frames"))
+            self.rejected.append(
+                (competition, f"{self.root / competition}: no such folder; dives without frames: {count}")
+            )
         dives = [dive for dive in annotations.values() if dive.competition in there]
         return [clip for dive in dives if (clip := self._media_of(dive)) is not None]
 

@@ -53,7 +53,7 @@ class MediaFolder:
         self.rejected: list[tuple[str, str]] = []
 
     def media(self) -> Sequence[ClipMedia]:
-        """The clips and photographs, folder by folder, sorted by name; `rejected` is filled with what must be left out, and why.
+        """The clips and photographs, folder by folder; `rejected` is filled with what must be left out, and why.
 
         Raises:
             InputError: no such folder, it may not be read, or there is neither video nor image in it.

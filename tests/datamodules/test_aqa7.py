@@ -20,7 +20,8 @@ from datamodules.aqa7 import (
 from datamodules.cache import list_clips
 from datamodules.clips import ClipLabel
 from errors import InputError
-from tests.data.aqa7.make import make
+from keypoints.frames import read_frames
+from tests.data.aqa7.make import make, make_frames, make_video
 
 TRAIN = [[1, 54, 84.15], [2, 3, 15.0], [6, 1, 60.0]]
 TEST = [[1, 21, 86.4], [2, 4, 16.0], [6, 2, 70.0]]
@@ -204,6 +205,60 @@ def test_the_fixture_is_read_and_trains(tmp_path: Path) -> None:
     one.setup("fit")
     assert {label.action for label in one.clips} == {"ski_big_air"}
     assert len(list_clips(tmp_path / "cache")) == 74
+
+
+def source(folder: Path, **options: Any) -> AQA7:
+    return AQA7(root=str(folder), cache=str(folder / "cache"), **options)
+
+
+def test_frames_and_videos_are_found(tmp_path: Path) -> None:
+    make_frames(tmp_path, "diving", 21, [1, 2, 4])
+    make_frames(tmp_path, "sync_diving_3m", 7)
+    make_frames(tmp_path, "trampoline", 1)
+    make_video(tmp_path, "gym_vault", 3, frames=5)
+    make_video(tmp_path, "diving", 21)
+    make_video(tmp_path, "diving", 370)
+    (tmp_path / "diving-out" / "021" / "Thumbs.db").touch()
+    (tmp_path / "diving-out" / "notes").mkdir()
+    data = source(tmp_path)
+    clips = {clip.clip_id: clip for clip in data.media()}
+    assert list(clips) == ["diving_021", "diving_370", "gym_vault_003", "sync_diving_3m_007"]
+    assert data.rejected == []  # without lists nothing is known to be missing
+    assert clips["diving_021"].frames == (1, 2, 4)  # frames win over the video
+    assert clips["diving_021"].files[2] == tmp_path / "diving-out" / "021" / "img_00004.jpg"
+    assert clips["gym_vault_003"].files == (tmp_path / "Actions" / "gym_vault" / "003.avi",)
+    assert {clip.action: clip.performers for clip in clips.values()} == {
+        "diving": 1,
+        "gym_vault": 1,
+        "sync_diving_3m": 2,
+    }
+    assert [frame.number for frame in read_frames(clips["diving_021"])] == [1, 2, 4]
+    assert [frame.number for frame in read_frames(clips["gym_vault_003"])] == [0, 1, 2, 3, 4]
+    chosen = source(tmp_path, sports=["diving", "trampoline"])
+    assert [clip.clip_id for clip in chosen.media()] == ["diving_021", "diving_370", "trampoline_001"]
+
+
+def test_listed_clips_without_media_are_rejected(tmp_path: Path) -> None:
+    lists(tmp_path)
+    make_frames(tmp_path, "diving", 54)
+    make_frames(tmp_path, "diving", 99)
+    make_frames(tmp_path, "gym_vault", 3, [])
+    data = source(tmp_path)
+    for _ in range(2):
+        assert [clip.clip_id for clip in data.media()] == ["diving_054", "diving_099"]
+        reasons = dict(data.rejected)
+        assert sorted(reasons) == ["diving_021", "gym_vault", "gym_vault_003", "sync_diving_10m"]
+        assert len(data.rejected) == 4
+    assert "holds no img_00001.jpg" in reasons["gym_vault_003"]
+    assert reasons["diving_021"] == f"is listed, but neither its frames nor its video are in {tmp_path}"
+    assert reasons["sync_diving_10m"].startswith("none of its 2 listed clips is in ")
+
+
+def test_no_media_at_all(tmp_path: Path) -> None:
+    lists(tmp_path)
+    make_frames(tmp_path, "trampoline", 1)
+    with pytest.raises(InputError, match=r"neither frames .* nor videos .* python run\.py extract --config aqa7\.yaml"):
+        source(tmp_path).media()
 
 
 def test_the_official_lists(aqa7_root: Path) -> None:

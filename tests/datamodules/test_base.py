@@ -122,3 +122,10 @@ def test_no_test_part(cache: Path) -> None:
 def test_wrong_options(cache: Path, wrong: dict[str, int]) -> None:
     with pytest.raises(InputError):
         Dataset(cache, labels(), **wrong).setup("fit")
+
+
+def test_a_dataset_that_comes_with_its_keypoints_has_no_media(cache: Path) -> None:
+    data = Dataset(cache, labels())
+    assert data.rejected == []
+    with pytest.raises(InputError, match="Dataset has no photographs or videos; its keypoints come with it"):
+        data.media()

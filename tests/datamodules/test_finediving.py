@@ -19,7 +19,7 @@ from datamodules.finediving import (
     split_by_event,
 )
 from errors import InputError
-from tests.data.finediving.make import make, write
+from tests.data.finediving.make import make, make_frames, write
 
 KEYS = [("Cup_final_r1", 0), ("Cup_final_r1", 1), ("Cup_final_r2", 0), ("01", 7)]
 
@@ -255,3 +255,42 @@ def test_steps_that_fit_no_reading_are_said_once(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match=r"1 of 4 dives.*Cup_final_r1"):
         labels = FineDiving(root=str(tmp_path), cache=str(tmp_path / "cache")).labels()
     assert [label.phases for label in labels] == [(103, 106), (), (103, 106), (103, 106)]
+
+
+def test_frames_as_annotated_are_found(tmp_path: Path) -> None:
+    files(tmp_path)
+    make_frames(tmp_path, "Cup_final_r1", 0, range(98, 112))
+    make_frames(tmp_path, "Cup_final_r1", 1, [90, 103, 104, 109, 200])
+    make_frames(tmp_path, "Cup_final_r2", 0, range(90, 95))
+    data = FineDiving(root=str(tmp_path), cache=str(tmp_path / "cache"))
+    for _ in range(2):
+        whole, part = data.media()
+        assert whole.clip_id == "Cup_final_r1_0"
+        assert whole.action == "407c"
+        assert whole.frames == tuple(range(100, 110))
+        assert whole.files[0] == tmp_path / "Cup_final_r1" / "0" / "00100.jpg"
+        assert part.frames == (103, 104, 109)
+        reasons = dict(data.rejected)
+        assert len(data.rejected) == 2
+        assert "none of the frames 00100.jpg to 00109.jpg is there" in reasons["Cup_final_r2_0"]
+        assert reasons["01"].endswith("no such folder; dives without frames: 1")
+    assert whole.performers == part.performers == 1
+
+
+def test_synchronised_divers_are_two(tmp_path: Path) -> None:
+    name = "FINAWorldCup2021_Men10mSynchronised_final_r1"
+    key = (name, 1)
+    files(tmp_path, fine={key: fine()[KEYS[0]]}, coarse={key: coarse()[KEYS[0]]}, train=[key], test=[key])
+    make_frames(tmp_path, name, 1, range(100, 110))
+    (clip,) = FineDiving(root=str(tmp_path), cache=str(tmp_path / "cache")).media()
+    assert clip.performers == 2
+
+
+def test_no_frames_at_all(tmp_path: Path) -> None:
+    data = FineDiving(root=str(files(tmp_path)), cache=str(tmp_path / "cache"))
+    with pytest.raises(
+        InputError, match=r"no folder of a competition.*python run\.py extract --config finediving\.yaml"
+    ):
+        data.media()
+    with pytest.raises(InputError, match="no such file"):
+        FineDiving(root=str(tmp_path / "nowhere")).media()

@@ -182,3 +182,32 @@ def test_the_fixture_is_read_and_trains(tmp_path: Path) -> None:
         assert all(len(list(loader)) for loader in batches)
     data.setup("predict")
     assert [label.clip_id for label in data.clips if label.part == "predict"] == ["jeté 5-2"]
+
+
+def test_media_are_videos_and_folders_of_frames(tmp_path: Path) -> None:
+    path = written(tmp_path, "clip,action,score\na 1,jump,1\nb.2,jump,2\nc,jump,\nd,jump,3\ne,jump,4\n")
+    for name in ("a 1.MP4", "b.2/f_7.jpg", "b.2/f_9.jpg", "b.2/notes.txt", "d.mp4", "d.avi", "e/notes.txt", "else.mp4"):
+        (tmp_path / "media" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "media" / name).touch()
+    data = KeypointFolder(labels_csv=str(path), media=str(tmp_path / "media"), cache=str(tmp_path / "cache"))
+    for _ in range(2):
+        video, frames = data.media()
+        assert (video.clip_id, video.action, video.frames, video.performers) == ("a 1", "jump", None, 1)
+        assert (frames.clip_id, frames.frames) == ("b.2", (7, 9))
+        assert [file.name for file in frames.files] == ["f_7.jpg", "f_9.jpg"]
+        reasons = dict(data.rejected)
+        assert list(reasons) == ["c", "d", "e"]
+        assert len(data.rejected) == 3
+    assert "neither a video nor a folder" in reasons["c"]
+    assert "both d.avi and d.mp4" in reasons["d"]
+    assert "holds no images" in reasons["e"]
+
+
+def test_without_media_it_is_said_what_to_do(tmp_path: Path) -> None:
+    path = written(tmp_path, "clip,action,score\na,jump,1\nb,jump,2\n")
+    with pytest.raises(InputError, match=r"data\.media is not set; name the folder"):
+        KeypointFolder(labels_csv=str(path), cache="cache").media()
+    with pytest.raises(InputError, match="nowhere: no such folder"):
+        KeypointFolder(labels_csv=str(path), media=str(tmp_path / "nowhere"), cache="cache").media()
+    with pytest.raises(InputError, match=r"holds no clip of .*labels\.csv"):
+        KeypointFolder(labels_csv=str(path), media=str(tmp_path), cache="cache").media()

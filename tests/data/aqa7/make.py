@@ -1,9 +1,11 @@
 """A tiny AQA-7 in the real format: `Split_4` lists (MATLAB v5) and a keypoint cache of moving, made-up bodies."""
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 from scipy.io import savemat
 
 from datamodules.aqa7 import SCORE_RANGES, SPORTS, clip_id
@@ -36,6 +38,23 @@ def make(folder: Path) -> Path:
         table = np.array([row[1:] for row in rows if row[0] is wanted], dtype=np.float64)
         savemat(lists / f"split_4_{part}_list.mat", {f"consolidated_{part}_list": table}, format="5")
     return folder / "aqa7"
+
+
+def make_frames(root: Path, sport: str, clip: int, numbers: Iterable[int] = range(1, 4)) -> Path:
+    """Write the frames of a clip as the dataset has them, `<root>/diving-out/021/img_00001.jpg`; returns the folder."""
+    folder = root / f"{sport}-out" / f"{clip:03d}"
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in numbers:
+        Image.new("RGB", (32, 24), (number, 0, 0)).save(folder / f"img_{number:05d}.jpg")
+    return folder
+
+
+def make_video(root: Path, sport: str, clip: int, frames: int = 3) -> Path:
+    """Write the video of a clip as the dataset has it, `<root>/Actions/diving/021.avi`; returns its path."""
+    from tests.keypoints.media_files import write_video  # PyAV is not where only training is tested
+
+    path = root / "Actions" / sport / f"{clip:03d}.avi"
+    return write_video(path, [np.zeros((24, 32, 3), np.uint8)] * frames)
 
 
 def _write(cache: Path, name: str, quality: float, *, persons: int, rng: np.random.Generator) -> None:
