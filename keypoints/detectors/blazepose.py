@@ -20,10 +20,8 @@ from keypoints.types import Floats, Frame, Image, People
 
 SIDE: Final = 224
 CELLS: Final = ((8, 2), (16, 2), (32, 6))  # side of a grid's cells in pixels, and how many anchors each of them has
-OVERLAP: Final = 0.3  # boxes that overlap more are one person
-SAME_MIDDLE: Final = (
-    0.08  # middles of bodies that are nearer, as a share of the smaller square's side, are one person's
-)
+OVERLAP: Final = 0.3  # faces that overlap more are one person
+SAME_MIDDLE: Final = 0.08  # of the smaller square's side: bodies whose middles are nearer are one person
 MAX_CLOSE_UPS: Final = 7
 MAX_LOGIT: Final = 80.0  # beyond it exp() leaves float32
 
@@ -34,7 +32,7 @@ class BlazePoseDetector:
     Args:
         min_score: people who are less sure than this are not returned.
         close_ups: whether to look at overlapping squares as high as the picture (as wide, if it is upright), too: four
-            looks instead of one in 16:9. Without them, people lower than half such a picture are mostly missed.
+            looks instead of one in 16:9. Without them, people who are small in the picture are mostly missed.
 
     Raises:
         InputError: an option out of range, or weights that are not there and cannot be fetched.

@@ -29,7 +29,7 @@ class BlazePoseEstimator:
     """Finds a person's 33 landmarks by BlazePose (the variant "full"), in fp32 on the processor.
 
     With only a box to go by, the first look is at a square around it; what the network says of the body's middle, size
-    and direction is returned as `Keypoints.roi`, for a second look: its errors are about a fifth smaller.
+    and direction is returned as `Keypoints.roi`, for a second look: its errors are about a sixth smaller.
 
     Confidence is the landmark's visibility: how likely it is in the picture and not hidden. MediaPipe's "presence" (in
     the picture, hidden or not) does not enter. Where the network sees no person, all confidences are 0.
