@@ -1,0 +1,142 @@
+"""Several attempts at one motion in a long clip: where each begins and ends.
+
+The rule. The stretch of the clip in which the reference fits best is found first, then the best one of what lies before
+it and of what lies after it, and so on. A stretch is a repetition if
+
+- it fits better than chance: the mean distance of a pose of the reference to the pose it is matched with is less than
+  that between two random moments of the reference itself, and
+- the body moves as in the reference: along the matched poses, all coordinates, each taken from its own mean, have a
+  correlation of at least `LEAST_CORRELATION`. A bad repetition is moved less, or crookedly, and is still one; a pause,
+  a walk back or another motion is none.
+
+Poses are compared by their coordinates, not by their embeddings: a trained encoder pushes a bad performance of an
+action as far away as another action, on purpose, and so cannot say where a bad repetition is.
+"""
+
+from typing import Final, NamedTuple
+
+import torch
+from torch import Tensor
+
+FASTEST: Final = 3
+"""A repetition may be this many times as fast as the reference. It may be slow, and stop, as it likes."""
+
+WAIT_WEIGHT: Final = 0.3
+"""Weight of the distances in frames in which the reference waits: below 1, so that a slow repetition is not cut short;
+above 0, so that a repetition ends where its motion ends."""
+
+LEAST_CORRELATION: Final = 0.45
+"""Chosen on generated clips (tests/scoring/test_repetitions.py): repetitions of quality 0.2 had 0.48 and more, one of
+them 0.35; pauses and walks up to 0.35."""
+
+_BEGIN: Final = FASTEST + 1
+
+
+class Repetition(NamedTuple):
+    """One attempt.
+
+    Attributes:
+        begin, end: first and last frame.
+        distance: mean distance along the best fit, as a share of that between random moments of the reference.
+        correlation: of the coordinates along the best fit.
+    """
+
+    begin: int
+    end: int
+    distance: float
+    correlation: float
+
+
+@torch.no_grad()
+def find_repetitions(reference: Tensor, clip: Tensor) -> list[Repetition]:
+    """The repetitions of a reference in a clip, in order; they share no frame.
+
+    Args:
+        reference: [R, K] coordinates of the reference's poses, finite.
+        clip: [F, K] coordinates of the clip's poses at the same frame rate, NaN in frames without a pose; such frames
+            cost what chance does, whatever they are matched with.
+
+    Returns:
+        Maybe none; none either if the reference does not move.
+    """
+    found = _search(reference, clip, [(0, len(clip))])
+    if found:
+        best = min(found, key=lambda repetition: repetition.distance)
+        template = clip[best.begin : best.end + 1]
+        edges = [-1, *(edge for repetition in found for edge in repetition[:2]), len(clip)]
+        gaps = [(begin + 1, end) for begin, end in zip(edges[::2], edges[1::2], strict=True)]
+        found += _search(template[template.isfinite().all(-1)], clip, gaps)
+    return sorted(found)
+
+
+def _search(reference: Tensor, clip: Tensor, stretches: list[tuple[int, int]]) -> list[Repetition]:
+    """What the rule finds in stretches of the clip, from one frame to before another."""
+    chance = torch.cdist(reference, reference).mean() if len(reference) else reference.new_zeros(())
+    if not bool(chance > 0):
+        return []
+    there = clip.isfinite().all(-1)
+    distance = torch.cdist(reference, clip.nan_to_num(0.0)) / chance
+    distance = distance.where(there, distance.new_ones(()))
+    found: list[Repetition] = []
+    stretches = list(stretches)
+    while stretches:
+        begin, end = stretches.pop()
+        if (end - begin) * FASTEST < len(reference):
+            continue
+        mean, path = best_fit(distance[:, begin:end])
+        if mean >= 1:
+            continue
+        path[:, 1] += begin
+        first, last = int(path[0, 1]), int(path[-1, 1])
+        stretches += [(begin, first), (last + 1, end)]
+        seen = path[there[path[:, 1]]]
+        correlation = _correlation(reference[seen[:, 0]], clip[seen[:, 1]])
+        if correlation >= LEAST_CORRELATION:
+            found.append(Repetition(first, last, mean, correlation))
+    return sorted(found)
+
+
+def best_fit(distance: Tensor) -> tuple[float, Tensor]:
+    """The stretch of columns that the rows fit best: time warping whose begin and end in the columns are open.
+
+    Every column moves the reference on by 0 to `FASTEST` rows. A row that a path comes to costs its distance (rows that
+    are passed over cost as much as the one they lead to), a row that it stays in `WAIT_WEIGHT` of it.
+
+    Args:
+        distance: [R, F], finite.
+
+    Returns:
+        The smallest sum of costs divided by R, and its path [P, 2] of (row, column); infinity and an empty path if the
+        columns are too few.
+    """
+    rows, columns = distance.shape
+    sums = distance.new_full((rows,), torch.inf)
+    steps = torch.zeros(columns, rows, dtype=torch.uint8)
+    ends = distance.new_full((columns,), torch.inf)
+    for column, cost in enumerate(distance.T.contiguous()):
+        ways = distance.new_full((FASTEST + 1, rows), torch.inf)
+        ways[0] = sums + WAIT_WEIGHT * cost
+        for ahead in range(1, min(FASTEST, rows - 1) + 1):
+            ways[ahead, ahead:] = sums[:-ahead] + ahead * cost[ahead:]
+        sums, step = ways.min(0)
+        if cost[0] <= sums[0]:
+            sums[0], step[0] = cost[0], _BEGIN
+        steps[column] = step
+        ends[column] = sums[-1]
+    if not columns or not bool(ends.isfinite().any()):
+        return torch.inf, torch.empty(0, 2, dtype=torch.int64)
+    column, row, table = int(ends.argmin()), rows - 1, steps.numpy()
+    mean, path = float(ends[column]) / rows, [(row, column)]
+    while table[column, row] != _BEGIN:
+        row, column = row - int(table[column, row]), column - 1
+        path.append((row, column))
+    return mean, torch.tensor(path[::-1])
+
+
+def _correlation(first: Tensor, second: Tensor) -> float:
+    """Of [P, K] and [P, K], each column taken from its mean; 0 where either does not move."""
+    if not len(first):
+        return 0.0
+    first, second = first - first.mean(0), second - second.mean(0)
+    size = torch.linalg.vector_norm(first) * torch.linalg.vector_norm(second)
+    return float((first * second).sum() / size) if size > 0 else 0.0
