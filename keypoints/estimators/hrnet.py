@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from keypoints.engines import Engine, Network, Precision
 from keypoints.engines.openvino_engine import OpenVINOEngine
 from keypoints.engines.torch_engine import TorchEngine
 from keypoints.precision import choose, drifts
-from keypoints.types import Crop, Floats, Image, Keypoints
+from keypoints.types import Crop, Decision, Floats, Image, Keypoints
 
 
 class HRNet:
@@ -33,7 +33,6 @@ class HRNet:
         engine: "auto" is OpenVINO on a processor and PyTorch on a GPU.
         flip_test: look at the mirrored crop too, and take the mean: twice the time.
         batch: crops that the network takes at once.
-        device: "auto" is the current GPU if there is one, else the processor; or a name of PyTorch's.
 
     Raises:
         InputError: what is asked for is not there or does not fit together.
@@ -49,22 +48,11 @@ class HRNet:
         engine: Literal["auto", "openvino", "torch"] = "auto",
         flip_test: bool = False,
         batch: int = 16,
-        device: str = "auto",
     ) -> None:
         if batch < 1:
             raise InputError(f"HRNet: a batch holds at least one crop, got {batch}")
         self.batch = batch
-        self._device = _device(device)
-        self._engine_name = ("torch" if self._device.type == "cuda" else "openvino") if engine == "auto" else engine
-        if self._engine_name == "openvino" and self._device.type != "cpu":
-            raise InputError(
-                f"HRNet: openvino runs on the processor, not on {device}; choose the engine torch, or auto"
-            )
-        self._precisions = (
-            OpenVINOEngine.precisions() if self._engine_name == "openvino" else TorchEngine.precisions(self._device)
-        )
-        if precision != "auto":
-            self._check(precision)
+        self._asked_engine = engine
         try:
             from keypoints.mmpose_model import build, shipped_config
         except ModuleNotFoundError as error:
@@ -87,6 +75,25 @@ class HRNet:
         """What the network runs in: as asked for, else as `prepare` or `settle` decided, else fp32."""
         return self._precision or "fp32"
 
+    def place(self, device: str) -> None:
+        """See `Estimator`.
+
+        Raises:
+            InputError: there is no such device, or the engine or precision asked for does not run on it.
+        """
+        self._device = _device(device)
+        fitting: Literal["openvino", "torch"] = "torch" if self._device.type == "cuda" else "openvino"
+        self._engine_name = fitting if self._asked_engine == "auto" else self._asked_engine
+        if self._engine_name == "openvino" and self._device.type != "cpu":
+            raise InputError(
+                f"HRNet: openvino runs on the processor, not on {device}; choose the engine torch, or auto"
+            )
+        self._precisions = (
+            OpenVINOEngine.precisions() if self._engine_name == "openvino" else TorchEngine.precisions(self._device)
+        )
+        if self._precision is not None:
+            self._check(self._precision)
+
     def crop(self, image: Image, box: Floats, roi: Floats | None = None, turns: int = 0) -> Crop:
         """See `Estimator`; `roi` is not used."""
         return self._warp.cut(image, box, turns)
@@ -105,22 +112,29 @@ class HRNet:
         xy = (np.einsum("bij,bkj->bki", to_image[:, :, :2], xy) + to_image[:, None, :, 2]).astype(np.float32)
         return Keypoints(xy, confidence)
 
-    def prepare(self, pixels: Image) -> str | None:
-        """Choose the precision by comparing keypoints on the first crops, unless it is settled already.
+    def prepare(self, pixels: Image, decided: str | None) -> Decision | None:
+        """See `Estimator`: chooses the precision by comparing keypoints on the first crops, unless one was asked for.
 
         The drift is measured against the shortest that the longer side of a box can be in a crop.
+
+        Raises:
+            InputError: what was decided before does not run here.
         """
         if self._precision is not None:
             return None
+        if decided is not None:
+            self._check(decided)
+            self.settle(cast(Precision, decided))
+            return Decision(decided, f"{self.name}: {self._engine_name} in {decided}, as decided before")
         fast = self._precisions[0]
         if fast == "fp32":
             self.settle(fast)
-            return f"{self.name}: {self._engine_name} in fp32, {self._device} has no faster precision"
+            return Decision(fast, f"{self.name}: {self._engine_name} in fp32, {self._device} has no faster precision")
         engines = {precision: self._make(precision) for precision in (fast, "fp32")}
         found = {precision: self._decode(self._said(engine, pixels)) for precision, engine in engines.items()}
         choice = choose(fast, drifts(found["fp32"], found[fast], self._warp.shortest_side()))
         self._take(choice.precision, engines[choice.precision])
-        return f"{self.name}: {self._engine_name} in {choice.why}"
+        return Decision(choice.precision, f"{self.name}: {self._engine_name} in {choice.why}")
 
     def settle(self, precision: Precision) -> None:
         """Use this precision from now on, as when a run is resumed that has chosen it before.
@@ -139,7 +153,7 @@ class HRNet:
         """Keep this engine, and nothing else that holds the weights."""
         self._precision, self._engine, self._network = precision, engine, None
 
-    def _check(self, precision: Precision) -> None:
+    def _check(self, precision: str) -> None:
         if precision not in self._precisions:
             raise InputError(
                 f"HRNet: {precision} is not fast here with {self._engine_name} on {self._device}; choose auto, or "
