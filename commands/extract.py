@@ -51,7 +51,7 @@ def run(arguments: Sequence[str]) -> int:
     )
     parser.add_subclass_arguments((PoseDataModule, MediaFolder), "data")
     others = set(inspect.signature(Trainer.__init__).parameters) - {"self", *PLACES}
-    parser.add_class_arguments(Trainer, "trainer", skip=others)
+    parser.add_class_arguments(Trainer, "trainer", skip=others, instantiate=False)
     config = parser.parse_args(list(arguments[1:]))
     built = build(parser, config)
     data = built.data

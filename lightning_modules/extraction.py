@@ -1,6 +1,6 @@
 """Extraction of keypoints under `Trainer.predict`: every process takes clips of its own."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -13,6 +13,19 @@ from keypoints.pipeline import Pipeline, Sketch
 
 GROUP = 64
 """Clips of a prediction step; they share batches of the network."""
+
+
+class Groups:
+    """A loader of ready batches; Lightning would take a plain list for several loaders."""
+
+    def __init__(self, groups: list[list[ClipMedia]]) -> None:
+        self.groups = groups
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    def __iter__(self) -> Iterator[list[ClipMedia]]:
+        return iter(self.groups)
 
 
 class Extraction(LightningModule):
@@ -52,11 +65,11 @@ class Extraction(LightningModule):
         """Place the networks on this process's device; `stage` is Lightning's."""
         self.pipeline.place(str(self.trainer.strategy.root_device))
 
-    def predict_dataloader(self) -> list[list[ClipMedia]]:
+    def predict_dataloader(self) -> "Groups":
         """This process's clips in groups, then those of the others."""
         rank, world = self.trainer.global_rank, self.trainer.world_size
         order = [clip for turn in range(world) for clip in self.clips[(rank + turn) % world :: world]]
-        return [order[start : start + GROUP] for start in range(0, len(order), GROUP)]
+        return Groups([order[start : start + GROUP] for start in range(0, len(order), GROUP)])
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Nothing to move: clips are files still."""
