@@ -1,4 +1,4 @@
-"""Motion whose faults are known: generated performances and real climbs, slowed, bent, lowered and joined on purpose."""
+"""Motion whose faults are known: generated performances and real climbs, slowed, bent and joined on purpose."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -39,16 +39,18 @@ def generated(seed: int, index: int, quality: float = 1.0, name: str = "generate
     return subject(clip.xy[0], clip.confidence[0], clip.outline.rate, name)
 
 
-def clean(seed: int, index: int, quality: float = 1.0, name: str = "generated") -> Subject:
-    """As `generated`, without missing joints and frames: each joint is interpolated over time."""
-    clip = generated(seed, index, quality, name)
-    xy = clip.xy.astype(np.float64)
-    frames = np.arange(len(xy))
-    for joint in range(len(JOINTS)):
-        seen = np.isfinite(xy[:, joint, 0])
-        for axis in range(2):
-            xy[:, joint, axis] = np.interp(frames, frames[seen], xy[seen, joint, axis])
-    return subject(xy, None, round(1 / float(np.diff(clip.time).mean())), name)
+def filmed(seed: int, index: int, quality: float = 1.0, name: str = "filmed", azimuth: float | None = None) -> Subject:
+    """The first person of a generated clip through a distant camera, without an estimator's errors.
+
+    Args:
+        azimuth: degrees from the front to where the camera stands, towards the body's left; None for the action's own.
+    """
+    clip = perform(seed, index, quality)
+    joints = clip.joints[0] - clip.joints[0].mean(axis=(0, 1))
+    angle = np.radians(clip.outline.action.azimuth if azimuth is None else azimuth)
+    right = -np.sin(angle) * joints[..., 0] + np.cos(angle) * joints[..., 1]
+    xy = np.stack([right, -joints[..., 2]], axis=-1) * 130 + np.array([320.0, 240.0])
+    return subject(xy, None, clip.outline.rate, name)
 
 
 def climb(root: Path, row: int) -> Subject:
@@ -85,7 +87,6 @@ def at_speed(clip: Subject, speeds: Sequence[float]) -> Subject:
     before = np.minimum(at.astype(int), len(clip.xy) - 2)
     share = (at - before)[:, None, None]
     xy = clip.xy[before] * (1 - share) + clip.xy[before + 1] * share
-    xy = np.where(share == 0, clip.xy[before], np.where(share == 1, clip.xy[before + 1], xy))
     return subject(xy, None, round(1 / float(np.diff(clip.time).mean())), clip.name)
 
 
@@ -101,7 +102,8 @@ def in_a_row(
 
     def still(pose: Floats) -> Floats:
         count = int(random.integers(*pause))
-        return np.repeat(pose[None], count, axis=0) + random.normal(0.0, 1.0, (count, *pose.shape))
+        held: Floats = pose + random.normal(0.0, 1.0, (count, *pose.shape))
+        return held
 
     pieces, spans, length = [still(seen[0][0])], [], 0
     for number, part in enumerate(parts):

@@ -1,0 +1,228 @@
+"""Two performances: a score for every moment of an attempt, its worst moments, and how sure all that is."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from comparison.clip_warnings import about_frames, about_views
+from comparison.embedded_clips import EmbeddedClip, Fit
+from comparison.model import PoseModel
+from comparison.moments import Moment, worst_moments
+from comparison.spans import repetition_spans
+from comparison.subjects import Subject
+from errors import InputError
+
+Mirror = Literal["auto", "yes", "no"]
+
+MIRROR_GAIN: Final = 2.0
+"""Points that the mirrored attempt must score more to be taken for what was meant: a symmetric motion fits both ways,
+and noise decides by how much."""
+
+LEAST_GROUP: Final = 5
+"""References from which on a score comes with its percentile."""
+
+
+@dataclass(frozen=True)
+class PerformanceReport:
+    """An attempt against the reference that it fits best.
+
+    Attributes:
+        attempt: the attempt, or the part of it that one repetition takes.
+        reference: the reference that fits best; the first of equals.
+        mirrored: whether the attempt was flipped left to right to be compared.
+        total: mean score of eq. (6) along the path, in (0, 100]; with repetitions, the mean of their totals.
+        other_way: total of the other orientation; None if only one was asked for, or there are repetitions.
+        score: [F] float64, for every frame of the attempt, the mean over the poses it is matched with; NaN where the
+            frame has no pose, or belongs to no repetition.
+        path: [P, 2] int64, rows of the reference and of the attempt that are matched; empty with repetitions.
+        moments: the worst first; see `comparison.moments`.
+        totals: name and total of every reference (with repetitions: its mean), in the order given.
+        percentile: see `percentile`; None with fewer than `LEAST_GROUP` references.
+        warnings: sentences for the screen.
+        repetitions: one report each, in order, `attempt` cut to the repetition; empty if not asked for or none found.
+        model: label of the model.
+    """
+
+    attempt: Subject
+    reference: Subject
+    mirrored: bool
+    total: float
+    other_way: float | None
+    score: npt.NDArray[np.float64]
+    path: npt.NDArray[np.int64]
+    moments: tuple[Moment, ...]
+    totals: tuple[tuple[str, float], ...]
+    percentile: float | None
+    warnings: tuple[str, ...]
+    repetitions: tuple["PerformanceReport", ...]
+    model: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything for programs; what is unknown is None."""
+        return {
+            "attempt": self.attempt.name,
+            "reference": self.reference.name,
+            "score": self.total,
+            "mirrored": self.mirrored,
+            "score_other_way": self.other_way,
+            "references": [{"reference": name, "score": total} for name, total in self.totals],
+            "percentile": self.percentile,
+            "model": self.model,
+            "warnings": list(self.warnings),
+            "worst_moments": [moment.as_json() for moment in self.moments],
+            "curve": [
+                {"frame": int(frame), "time": _known(time), "score": _known(score)}
+                for frame, time, score in zip(self.attempt.frame, self.attempt.time, self.score, strict=True)
+            ],
+            "repetitions": [
+                {
+                    "first_frame": int(one.attempt.frame[0]),
+                    "last_frame": int(one.attempt.frame[-1]),
+                    "begin": _known(one.attempt.time[0]),
+                    "end": _known(one.attempt.time[-1]),
+                    "reference": one.reference.name,
+                    "score": one.total,
+                    "worst_moments": [moment.as_json() for moment in one.moments],
+                }
+                for one in self.repetitions
+            ],
+        }
+
+
+def compare_performances(
+    references: Sequence[Subject],
+    attempt: Subject,
+    model: PoseModel,
+    *,
+    mirror: Mirror = "auto",
+    repetitions: bool = False,
+) -> PerformanceReport:
+    """Align an attempt with every reference, and report on the one that fits best.
+
+    Frame rates and lengths may differ; the path takes care of them. Frames without a pose, or with fewer than
+    `LEAST_JOINTS` joints, are left out. Joints missing in a frame are filled in as `Normalisation` says. The attempt is
+    flipped as a whole, or not at all.
+
+    Args:
+        references: at least one.
+        attempt: what is judged.
+        model: measure of distance.
+        mirror: "yes" flips the attempt left to right, "auto" does where that scores at least `MIRROR_GAIN` points more.
+        repetitions: find the repetitions of the references in the attempt (`scoring.repetitions`), report on each.
+
+    Raises:
+        InputError: no reference, a clip without a usable pose, or clips too long to be aligned.
+    """
+    if not references:
+        raise InputError("there is no reference to compare with; give one or more")
+    known = [EmbeddedClip.of(one, model, mirrored=False) for one in references]
+    orientations = {"auto": (False, True), "yes": (True,), "no": (False,)}[mirror]
+    ways = {mirrored: EmbeddedClip.of(attempt, model, mirrored=mirrored) for mirrored in orientations}
+    warnings = [line for one in (*references, attempt) for line in about_frames(one, model)]
+    group = _group(known, model, orientations)
+    if repetitions:
+        mirrored, spans = repetition_spans(references, attempt, model, orientations)
+        if spans:
+            return _repeated(known, ways[mirrored], spans, model, group, warnings)
+        warnings.append(
+            f"{attempt.name}: no repetition of the reference was found; the whole clip is scored as one attempt"
+        )
+    return _one(known, ways, model, group, warnings)
+
+
+def percentile(total: float, group: Sequence[float]) -> float:
+    """Share of a group, in percent, that scores no more than `total` does, each against the best of the others."""
+    return 100 * sum(one <= total for one in group) / len(group)
+
+
+def _one(
+    known: Sequence[EmbeddedClip],
+    ways: Mapping[bool, EmbeddedClip],
+    model: PoseModel,
+    group: Sequence[float],
+    warnings: Sequence[str],
+) -> PerformanceReport:
+    fits = {way: [Fit.of(one, clip) for one in known] for way, clip in ways.items()}
+    best = {way: max(fit.total for fit in some) for way, some in fits.items()}
+    mirrored = _orientation(best)
+    chosen = fits[mirrored]
+    fit = max(chosen, key=lambda one: one.total)
+    reference, attempt = fit.reference.subject, fit.attempt.subject
+    return PerformanceReport(
+        attempt=attempt,
+        reference=reference,
+        mirrored=mirrored,
+        total=fit.total,
+        other_way=best.get(not mirrored),
+        score=fit.by_frame(),
+        path=fit.path,
+        moments=worst_moments(fit, model),
+        totals=tuple((one.reference.subject.name, one.total) for one in chosen),
+        percentile=percentile(fit.total, group) if group else None,
+        warnings=(*warnings, *about_views(fit)),
+        repetitions=(),
+        model=model.label,
+    )
+
+
+def _repeated(
+    known: Sequence[EmbeddedClip],
+    clip: EmbeddedClip,
+    spans: Sequence[tuple[int, int]],
+    model: PoseModel,
+    group: Sequence[float],
+    warnings: Sequence[str],
+) -> PerformanceReport:
+    reports = [_one(known, {clip.mirrored: clip.cut(*span)}, model, group, ()) for span in spans]
+    score = np.full(len(clip.subject.xy), np.nan)
+    for (begin, end), report in zip(spans, reports, strict=True):
+        score[begin : end + 1] = report.score
+    totals = tuple(
+        (one.subject.name, fmean(report.totals[number][1] for report in reports)) for number, one in enumerate(known)
+    )
+    total = fmean(report.total for report in reports)
+    about_reports = dict.fromkeys(line for report in reports for line in report.warnings)
+    return PerformanceReport(
+        attempt=clip.subject,
+        reference=known[max(range(len(known)), key=lambda number: totals[number][1])].subject,
+        mirrored=clip.mirrored,
+        total=total,
+        other_way=None,
+        score=score,
+        path=np.empty((0, 2), np.int64),
+        moments=tuple(sorted((one for report in reports for one in report.moments), key=lambda one: one.score)),
+        totals=totals,
+        percentile=percentile(total, group) if group else None,
+        warnings=(*warnings, *about_reports),
+        repetitions=tuple(reports),
+        model=model.label,
+    )
+
+
+def _group(known: Sequence[EmbeddedClip], model: PoseModel, orientations: Sequence[bool]) -> list[float]:
+    """Total of every reference against the best of the others, flipped as the attempt may be; none if too few."""
+    if len(known) < LEAST_GROUP:
+        return []
+    totals = []
+    for number, one in enumerate(known):
+        others = [*known[:number], *known[number + 1 :]]
+        ways = {way: EmbeddedClip.of(one.subject, model, mirrored=way) for way in {*orientations, False}}
+        best = {way: max(Fit.of(other, clip).total for other in others) for way, clip in ways.items()}
+        totals.append(best[_orientation(best)])
+    return totals
+
+
+def _orientation(best: Mapping[bool, float]) -> bool:
+    """Whether to flip, from the total of either orientation; one alone is taken."""
+    if len(best) == 1:
+        return next(iter(best))
+    return best[True] >= best[False] + MIRROR_GAIN
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
