@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 from jsonargparse import Namespace
 from lightning import Trainer
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from commands.configs import CONFIGS
 from commands.pose_parser import build, pose_parser, provenance
@@ -79,13 +80,16 @@ def _extract(
     rejected: list[tuple[str, str]],
 ) -> int:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # which device it runs on is said below
-    trainer = Trainer(
-        **{name: built.trainer[name] for name in PLACES},
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
+    try:
+        trainer = Trainer(
+            **{name: built.trainer[name] for name in PLACES},
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+    except (TypeError, ValueError, MisconfigurationException) as error:
+        raise InputError(f"trainer: {error}; see `python run.py extract --help`") from error
     progress = ExtractionProgress(len(left), shown=trainer.is_global_zero)
 
     def finished(result: ClipPoses | FailedClip) -> None:
@@ -95,7 +99,8 @@ def _extract(
         print(f"{len(clips) - len(left)} of {len(clips)} clips are done; extracting {len(left)} into {ledger.cache}")
     with progress:
         module = Extraction(built.pose, ledger, left, StripBuilder, finished, progress.looked)
-        trainer.predict(module, return_predictions=False)
+        if left:
+            trainer.predict(module, return_predictions=False)
     if not trainer.is_global_zero:
         return 0
     summary = summarise(ledger, clips, left, rejected, progress.seconds, progress.people)

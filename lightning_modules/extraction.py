@@ -75,12 +75,13 @@ class Extraction(LightningModule):
         """Nothing to move: clips are files still."""
         return batch
 
-    def predict_step(self, batch: list[ClipMedia], batch_idx: int) -> None:
-        """Extract a group of clips and write each as soon as it is done.
+    def predict_step(self, batch: list[ClipMedia], batch_idx: int) -> int:
+        """Extract a group of clips and write each as soon as it is done; gives how many were read.
 
         Raises:
             InputError: the cache cannot be written to.
         """
+        count = 0
         claimed = self.ledger.claim(batch)
         for result in self.pipeline.run(claimed, choose=self.ledger.choose, sketch=self.sketch, looked=self.looked):
             if isinstance(result, FailedClip):
@@ -88,3 +89,5 @@ class Extraction(LightningModule):
             else:
                 self.ledger.write(result)
             self.finished(result)
+            count += 1
+        return count

@@ -128,7 +128,7 @@ def test_one_bad_clip_is_reported_and_the_others_go_on(tmp_path: Path, capsys: p
         (["--pose.most_people=0"], "most_people"),
         (["--data.root=no/such/folder"], "no/such/folder"),
         (["--config=nothing.yaml"], "nothing.yaml"),
-        (["--trainer.devices=many"], "many"),
+        (["--trainer.devices=many"], "devices"),
         (["--pose.interpolate=some"], "interpolate"),
     ],
 )
