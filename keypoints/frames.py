@@ -9,6 +9,7 @@ from pathlib import Path
 from datamodules.media import ClipMedia
 from errors import InputError
 from keypoints.photographs import read_image
+from keypoints.reading import check_file
 from keypoints.types import Frame
 from keypoints.videos import read_video
 
@@ -55,6 +56,7 @@ def fingerprint(media: ClipMedia) -> str:
         for path in media.files:
             digest.update(os.fsencode(f"{os.path.relpath(path, media.root)}\0{path.stat().st_size}\0"))
         path = media.files[0]
+        check_file(path)
         with path.open("rb") as file:
             digest.update(file.read(HEAD))
     except OSError as error:

@@ -1,5 +1,6 @@
 """Photographs as RGB pixels, whatever they were stored as."""
 
+import logging
 import warnings
 from pathlib import Path
 
@@ -28,8 +29,9 @@ TURNS = {  # by the value of EXIF's orientation
     8: Turn(True, False, True),
 }
 
-# Pillow warns at half of MOST_PIXELS, on the screen and in the middle of a progress bar
-warnings.filterwarnings("ignore", category=Pillow.DecompressionBombWarning)
+# Pillow warns of large images from half of MOST_PIXELS on and of odd metadata, in the middle of a progress bar
+warnings.filterwarnings("ignore", module=r"PIL\.")
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 def read_image(path: Path) -> Image:

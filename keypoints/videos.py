@@ -8,6 +8,7 @@ from typing import cast
 import av
 import numpy as np
 from av.container import InputContainer
+from av.packet import Packet
 from av.sidedata.sidedata import SideData
 from av.stream import Disposition
 from av.video.frame import VideoFrame
@@ -86,7 +87,7 @@ def _frames(path: Path, container: InputContainer, stream: VideoStream) -> Itera
     count, start = 0, math.nan
     size: tuple[int, int] | None = None
     strict = container.format.name not in UNEVEN
-    for packet in container.demux(stream):
+    for packet in _packets(container, stream):
         if packet.is_corrupt and strict:
             raise InputError(f"{path}: the video is cut off or damaged after {count} frames; {COPY_AGAIN}")
         for frame in packet.decode():
@@ -102,6 +103,13 @@ def _frames(path: Path, container: InputContainer, stream: VideoStream) -> Itera
             pixels = convert.reformat(frame, format="rgb24", threads=1).to_ndarray()
             yield Frame(count, seconds - start, turned(pixels.astype(np.uint8, copy=False), _turn(frame)))
             count += 1
+
+
+def _packets(container: InputContainer, stream: VideoStream) -> "Iterator[Packet[VideoStream]]":
+    try:
+        yield from container.demux(stream)
+    except IndexError:  # PyAV stumbles over other streams that began late, once all packets of this one are through
+        return
 
 
 def _turn(frame: VideoFrame) -> Turn:

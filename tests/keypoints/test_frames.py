@@ -1,4 +1,5 @@
 import math
+import os
 from pathlib import Path
 
 import numpy as np
@@ -126,3 +127,9 @@ def test_the_fingerprint_of_what_is_gone(tmp_path: Path) -> None:
     clip.files[1].unlink()
     with pytest.raises(InputError, match=r"001\.png: cannot be read"):
         fingerprint(clip)
+
+
+def test_a_pipe_does_not_keep_the_fingerprint_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.mp4")
+    with pytest.raises(InputError, match="is no ordinary file"):
+        fingerprint(video_clip(tmp_path / "a.mp4"))

@@ -1,5 +1,7 @@
 import os
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +13,7 @@ from PIL import ImageOps
 
 from errors import InputError
 from keypoints.photographs import MOST_PIXELS, read_image
-from tests.conftest import shared_data
+from tests.conftest import REPO, shared_data
 from tests.keypoints.media_files import COLOURS, corners, cut, quarters, write_photograph, write_png_16
 
 
@@ -211,3 +213,17 @@ def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Path, "open", refuse)
     path.chmod(0)
     assert "may not be read; give yourself permission" in complaint(path)
+
+
+def test_nothing_but_the_error_is_said(tmp_path: Path) -> None:
+    """In a process of its own, since pytest keeps warnings back."""
+    write_photograph(tmp_path / "large.png", Pillow.new("L", (10_000, 9_000)), compress_level=1)
+    odd = bytearray(write_photograph(tmp_path / "odd.tif", Pillow.fromarray(quarters())).read_bytes())
+    (tmp_path / "odd.tif").write_bytes(odd[:-9])  # metadata that are cut off
+    script = (
+        "import sys, pathlib\nfrom errors import InputError\nfrom keypoints.photographs import read_image\n"
+        "for name in sys.argv[1:]:\n    try: read_image(pathlib.Path(name))\n    except InputError: pass\n"
+    )
+    words = [sys.executable, "-c", script, str(tmp_path / "large.png"), str(tmp_path / "odd.tif")]
+    done = subprocess.run(words, cwd=REPO, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout + done.stderr == ""

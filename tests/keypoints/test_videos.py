@@ -202,6 +202,16 @@ def test_frames_of_different_sizes_are_refused(tmp_path: Path) -> None:
     assert "frame 20 has 128 x 96 pixels, those before have 64 x 48" in broken(tmp_path / "a.ts")[1]
 
 
+def test_sound_that_begins_late_does_not_matter(tmp_path: Path) -> None:
+    raw = b""
+    for name, sound in (("silent.ts", False), ("sound.ts", True)):
+        path = write_video(tmp_path / name, numbered_images(20) * 10, "libx264", sound=sound)
+        raw += path.read_bytes()
+    (tmp_path / "a.ts").write_bytes(raw)
+    frames = [number_of(frame.image) for frame in read_video(tmp_path / "a.ts")]
+    assert frames == list(range(20)) * 20
+
+
 def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
     def most(count: int) -> int:
         path = write_video(tmp_path / f"{count}.avi", numbered_images(20, 240, 320) * (count // 20), "mjpeg")
