@@ -6,7 +6,8 @@ A simple formula, chosen by thought and checked on made-up scenes and one real c
 
 - size: the person's length, the median longer side of the box, as a share of the image's height. The root keeps
   a spectator near the camera from outdoing a performer far away.
-- presence: share of the clip's frames in which the person is seen.
+- presence: share of the clip's frames in which the person is seen. A box in which the estimator sees nobody (no
+  confidence in any joint) holds no person.
 - motion, in lengths of the person and at most 2 (a mistaken identity jumps about): how the path departs from a steady
   one, how the box changes, and how the joints move against the middle of the box. Each is a root mean square over the
   frames, so that noise does not add up as it would along a path. A walker goes steadily sideways and so does
@@ -35,10 +36,12 @@ MOST_MOTION = 2.0
 OTHERS = 3
 """From how many others on their median is taken for the camera's motion."""
 LEAST_ALIKE = 0.12
-LONGEST_GAP = 25
+LONGEST_GAP = 60
 """Frames for which somebody may be lost and still be the same person."""
-SLACK = (0.5, 0.02)
-"""How far apart two tracks may lie where they should meet, in lengths: at no gap, and more for every frame of it."""
+SLACK = (0.5, 0.01)
+"""How far apart two tracks may lie where they should meet, in lengths: without a gap, and more for each frame of it."""
+SOONER = 0.05
+"""Of two that could carry on a track, who is this much nearer, in lengths, may come a frame later."""
 SIZES = 2.0
 """How much longer or shorter somebody may be after a gap: a tucked diver is half as long as a stretched one."""
 EDGE = 0.005
@@ -110,74 +113,85 @@ def choose_performers(tracks: Sequence[Track], frames: int, size: tuple[int, int
     Returns:
         At most as many performers as asked for; tracks that carry on one another are one person.
     """
-    chains = join(tracks)
-    people = [_person(tracks, chain, frames, size) for chain in chains]
+    bodies = [_body(track) for track in tracks]
+    people = [_person(bodies, chain, frames, size) for chain in join(tracks)]
     grounds = _grounds(people, frames)
     for person, ground in zip(people, grounds, strict=True):
         path = person.middle - ground[person.frame]
         person.way = _spread(path[:, None], person.whole[:, None]) / person.length
-        person.motion = _motion([tracks[part] for part in person.parts], person, path)
+        person.motion = _motion([bodies[part] for part in person.parts], person, path)
     order = sorted(range(len(people)), key=lambda i: (-people[i].score, people[i].parts))
     people = [people[i] for i in order]
     chosen = people if performers is None else _group(people, performers)
     return Selection([person.parts for person in chosen], _reasons(tracks, people, chosen, performers or 0))
 
 
+def _body(track: Track) -> Track:
+    """The track without the frames in which the estimator sees nobody."""
+    seen = ~(track.confidence <= 0).all(axis=1)
+    return Track(track.number, track.frame[seen], track.boxes[seen], track.xy[seen], track.confidence[seen])
+
+
 def join(tracks: Sequence[Track]) -> list[list[int]]:
     """Indices of the tracks that make up one person each, in time order: the tracker loses a body that tumbles.
 
     Where one track ends and another begins at most `LONGEST_GAP` frames later, both are carried on at the speed that
-    they have to the middle of the gap, where they should meet. That is exact for a body that falls freely.
+    they have to the middle of the gap, where they should meet. That is exact for a body that falls freely. Nothing is
+    joined over a gap longer than what is seen on either side, but for a few frames: a box of a moment fits nearly
+    everywhere. Tracks in which nobody is seen are left out.
     """
+    bodies = {part: body for part, track in enumerate(tracks) if len((body := _body(track)).frame)}
     meetings = []
-    for a, first in enumerate(tracks):
-        for b, second in enumerate(tracks):
-            gap = int(second.frame[0] - first.frame[-1])
-            if 0 < gap <= LONGEST_GAP + 1:
-                one, other = _end(first, slice(-ENDS, None)), _end(second, slice(None, ENDS))
-                length = max(one.length, other.length)
-                if length > SIZES * min(one.length, other.length):
-                    continue
-                halfway = (first.frame[-1] + second.frame[0]) / 2
-                apart = float(np.linalg.norm(one.at(halfway, other) - other.at(halfway, one))) / length
+    for a, first in bodies.items():
+        for b, second in bodies.items():
+            gap = int(second.frame[0] - first.frame[-1]) - 1
+            if 0 <= gap <= LONGEST_GAP:
+                apart = _apart(_end(first, slice(-ENDS, None)), _end(second, slice(None, ENDS)))
                 if apart <= SLACK[0] + SLACK[1] * gap:
-                    meetings.append((apart + SLACK[1] * gap, a, b))
-    after: dict[int, int] = {}
-    for _, a, b in sorted(meetings):
-        if a not in after and b not in after.values():
-            after[a] = b
-    chains = []
-    for start in range(len(tracks)):
-        if start not in after.values():
-            chain = [start]
-            while chain[-1] in after:
-                chain.append(after[chain[-1]])
-            chains.append(chain)
-    return chains
+                    meetings.append((apart + SOONER * gap, gap, a, b))
+    chains = {part: [part] for part in bodies}
+    for _, gap, a, b in sorted(meetings):
+        first_chain, second_chain = chains[a], chains[b]
+        if first_chain[-1] != a or second_chain[0] != b:
+            continue  # somebody nearer was joined there
+        if gap > ENDS + min(sum(len(bodies[i].frame) for i in one) for one in (first_chain, second_chain)):
+            continue
+        joined = first_chain + second_chain
+        frames = np.concatenate([tracks[part].frame for part in joined])
+        if len(np.unique(frames)) == len(frames):
+            chains |= dict.fromkeys(joined, joined)
+    return [chain for part, chain in chains.items() if chain[0] == part]
 
 
 @dataclass
 class _End:
     """One end of a track: where, how fast, how large."""
 
-    frame: float
-    place: npt.NDArray[np.float64]
-    speed: npt.NDArray[np.float64] | None  # None of a single frame
+    frame: float  # the mean of the few frames there
+    place: npt.NDArray[np.float64]  # [2], the mean place in them
+    speed: npt.NDArray[np.float64] | None  # [2], None of a single frame
     length: float
 
-    def at(self, frame: float, other: "_End") -> npt.NDArray[np.float64]:
-        speed = self.speed if self.speed is not None else other.speed
-        return self.place if speed is None else self.place + speed * (frame - self.frame)
+
+def _apart(first: _End, second: _End) -> float:
+    """How far from one another two ends are in the middle of the gap, in lengths; infinite for other sizes."""
+    shorter, longer = sorted([first.length, second.length])
+    if longer > SIZES * shorter:
+        return np.inf
+    still = np.zeros(2)
+    speeds = [one.speed for one in (first, second) if one.speed is not None] or [still]
+    half = (second.frame - first.frame) / 2
+    apart = first.place + speeds[0] * half - (second.place - speeds[-1] * half)
+    return float(np.linalg.norm(apart)) / longer
 
 
 def _end(track: Track, part: slice) -> _End:
     frame, boxes = track.frame[part].astype(np.float64), track.boxes[part].astype(np.float64)
     middle = (boxes[:, :2] + boxes[:, 2:]) / 2
-    length = float(np.median((boxes[:, 2:] - boxes[:, :2]).max(axis=1)))
+    length = max(float(np.median((boxes[:, 2:] - boxes[:, :2]).max(axis=1))), 1.0)
     away = frame - frame.mean()
-    if len(frame) < 2:
-        return _End(frame[0], middle[0], None, length)
-    return _End(frame.mean(), middle.mean(axis=0), away @ middle / (away @ away), length)
+    speed = away @ middle / (away @ away) if len(frame) > 1 else None
+    return _End(frame.mean(), middle.mean(axis=0), speed, length)
 
 
 def _person(tracks: Sequence[Track], parts: list[int], frames: int, size: tuple[int, int]) -> _Person:
@@ -256,7 +270,7 @@ def _alike(a: _Person, b: _Person) -> float:
 
 
 def _reasons(tracks: Sequence[Track], people: Sequence[_Person], chosen: Sequence[_Person], asked: int) -> list[str]:
-    reasons = [""] * len(tracks)
+    reasons = ["dropped: the estimator sees no body there"] * len(tracks)
     for person in people:
         rank = next((i for i, one in enumerate(chosen, 1) if one is person), None)
         text = "dropped" if rank is None else f"performer {rank}"
