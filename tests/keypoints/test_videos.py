@@ -203,13 +203,13 @@ def test_frames_of_different_sizes_are_refused(tmp_path: Path) -> None:
 
 
 def test_sound_that_begins_late_does_not_matter(tmp_path: Path) -> None:
-    raw = b""
-    for name, sound in (("silent.ts", False), ("sound.ts", True)):
-        path = write_video(tmp_path / name, numbered_images(20) * 10, "libx264", sound=sound)
-        raw += path.read_bytes()
-    (tmp_path / "a.ts").write_bytes(raw)
+    """FFmpeg looks for streams in the first 5 MB; if another one comes later, PyAV raises at the end, but not always."""
+    silent = write_video(tmp_path / "silent.ts", numbered_images(20), "libx264").read_bytes()
+    sound = write_video(tmp_path / "sound.ts", numbered_images(20), "libx264", sound=True).read_bytes()
+    nothing = (b"\x47\x1f\xff\x10" + b"\xff" * 184) * 40_000
+    (tmp_path / "a.ts").write_bytes(silent + nothing + sound)
     frames = [number_of(frame.image) for frame in read_video(tmp_path / "a.ts")]
-    assert frames == list(range(20)) * 20
+    assert frames == list(range(20)) * 2
 
 
 def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
