@@ -203,7 +203,7 @@ def test_frames_of_different_sizes_are_refused(tmp_path: Path) -> None:
 
 
 def test_sound_that_begins_late_does_not_matter(tmp_path: Path) -> None:
-    """FFmpeg looks for streams in the first 5 MB; if another one comes later, PyAV raises at the end, but not always."""
+    """FFmpeg looks for streams in the first 5 MB; PyAV may raise at the end if one comes later."""
     silent = write_video(tmp_path / "silent.ts", numbered_images(20), "libx264").read_bytes()
     sound = write_video(tmp_path / "sound.ts", numbered_images(20), "libx264", sound=True).read_bytes()
     nothing = (b"\x47\x1f\xff\x10" + b"\xff" * 184) * 40_000
