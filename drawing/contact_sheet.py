@@ -21,10 +21,10 @@ GAP: Final = 6
 TEXT: Final = 13
 TITLE: Final = 22
 GREY: Final = "#6B6B6B"
-DROPPED: Final = "#D0D0D0"
+DROPPED: Final = "#B0B0B0"
 PERFORMERS: Final = ("#F0E442", "#CC79A7", "#56B4E9", "#009E73")
 """Colours of the first performers' boxes, then the same again; Okabe and Ito's, none of them a skeleton's."""
-FINER: Final = 2
+FINER: Final = 3
 """Skeletons are drawn on images so many times larger, which makes their lines smooth."""
 
 
@@ -119,7 +119,9 @@ class StripBuilder:
         pictures = [self._picture(self.moments[i], tracks, selection.performers) for i in which.tolist()]
         row = beside(pictures) if pictures else np.full((1, THUMBNAIL[0], 3), 255, np.uint8)
         lines = wrap([self.clip.clip_id, *self._facts(tracks, selection)], row.shape[1])
-        dropped = [reason for reason in selection.reasons if reason.startswith("dropped")]
+        kept = {part for parts in selection.performers for part in parts}
+        longest = sorted(set(range(len(tracks))) - kept, key=lambda part: -len(tracks[part].frame))
+        dropped = [selection.reasons[part] for part in longest]
         if self.frames > 1 and dropped:
             chosen = [selection.reasons[parts[0]] for parts in selection.performers]
             more = f" (and {len(dropped) - 1} more)" if len(dropped) > 1 else ""
@@ -134,7 +136,7 @@ class StripBuilder:
         for part, row in sorted(rows, key=lambda one: -chosen.get(one[0], len(tracks))):  # performers come on top
             box = tracks[part].boxes[row] * np.tile(scale, 2)
             if part not in chosen:
-                picture = draw_box(picture, box, "", DROPPED)
+                picture = draw_box(picture, box, "", DROPPED, text_size=FINER * TEXT)
                 continue
             picture = draw_skeleton(picture, tracks[part].xy[row] * scale)
             rank = chosen[part]
@@ -143,7 +145,7 @@ class StripBuilder:
         height, width = moment.thumbnail.shape[:2]
         picture = np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
         if self.frames > 1:
-            seen = any(part in chosen for part, _ in rows)
+            seen = any(part in chosen and _seen(tracks[part])[row] for part, row in rows)
             label = f"{moment.index}" if seen else f"{moment.index}: performer not seen"
             picture = draw_text(picture, (0, height), label, TEXT - 2, "#FFFFFF", "#222222")
         return picture
@@ -155,8 +157,9 @@ class StripBuilder:
         sure = [f"confidence {known.mean():.2f}"] if len(known) else []
         kept, dropped = len(selection.performers), len(tracks) - len(parts)
         if self.frames == 1:
-            return [counted(kept + dropped, "person", "people"), *sure]
-        unseen = sum(self.frames - sum(len(tracks[part].frame) for part in one) for one in selection.performers)
+            lost = [f"{dropped} without a pose"] if dropped else []
+            return [counted(kept, "person", "people"), *lost, *sure]
+        unseen = self.frames * kept - sum(int(_seen(tracks[part]).sum()) for part in parts)
         missing = f"missing in {counted(unseen, 'frame', 'frames')}" if unseen else "seen in all frames"
         return [
             counted(self.frames, "frame", "frames"),
@@ -164,6 +167,11 @@ class StripBuilder:
             *sure,
             *([missing] if kept else []),
         ]
+
+
+def _seen(track: Track) -> npt.NDArray[np.bool_]:
+    """[n], False where the estimator saw nobody in the box."""
+    return ~np.asarray(track.confidence <= 0).all(axis=1)
 
 
 def contact_sheet(strips: Sequence[Image], title: str, more: int) -> Image:

@@ -72,14 +72,15 @@ def draw_box(image: Image, box: Floats, text: str, colour: str, *, text_size: in
     Args:
         image: uint8 [H, W, 3].
         box: [4], left, top, right, bottom in pixels; may reach out of the image.
-        text: in the box's upper left corner, on a ground of the box's colour; "" for a thin box without.
+        text: above the box, or in its upper left corner where there is no room, on a ground of the box's colour; ""
+            for a thinner box without.
         colour: "#rrggbb".
         text_size: pixels; None takes what suits the image's size.
     """
     height, width = image.shape[:2]
     if text_size is None:
         text_size = max(12, round(max(height, width) / 50))
-    thickness = max(1, text_size // 8) if text else 1
+    thickness = max(1, text_size // (8 if text else 12))
     margin = thickness // 2
     # a side outside the image is drawn along its edge, to be seen
     corners = np.clip(np.asarray(box, np.float64), margin, np.array([width, height] * 2) - 1 - margin)
@@ -88,7 +89,9 @@ def draw_box(image: Image, box: Floats, text: str, colour: str, *, text_size: in
     drawn: Image = annotator.annotate(image.copy(), detections, custom_color_lookup=np.zeros(1, int))
     if text:
         left, top = corners[:2].round().astype(int).tolist()
-        drawn = draw_text(drawn, (left - margin, top - margin), text, text_size, ink_on(colour), colour)
+        above = top - margin - line_height(text_size)
+        place = (left - margin, above if above >= 0 else top - margin)
+        drawn = draw_text(drawn, place, text, text_size, ink_on(colour), colour)
     return drawn
 
 
@@ -109,7 +112,7 @@ def draw_text(
     draw = ImageDraw.Draw(canvas)
     letters = font(size)
     pad = size // 4 if ground is not None else 0
-    width, height = text_width(text, size) + 2 * pad, round(1.25 * size)
+    width, height = text_width(text, size) + 2 * pad, line_height(size)
     left = max(0, min(place[0], canvas.width - width))
     top = max(0, min(place[1], canvas.height - height))
     if ground is not None:
@@ -121,6 +124,11 @@ def draw_text(
 def text_width(text: str, size: int) -> int:
     """Width of a line of text in pixels."""
     return round(font(size).getlength(text))
+
+
+def line_height(size: int) -> int:
+    """Height of a line of text in pixels."""
+    return round(1.25 * size)
 
 
 @functools.cache
