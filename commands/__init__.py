@@ -36,6 +36,7 @@ COMMANDS = {
     "predict": Command("commands.train", "score clips that have no score"),
     "demo": Command("commands.demo", "train, test and draw on synthetic poses, two minutes at most"),
     "pool": Command("commands.pool", "one table from the test predictions of several runs (folds, sports)"),
+    "score": Command("commands.score", "how close a pose or performance is to a reference, and where it differs"),
     "extract": Command("commands.extract", "make a keypoint cache from videos and photographs"),
     "check": Command("commands.check", "check a keypoint cache, clip by clip"),
     "export": Command("commands.export", "export the encoder of a checkpoint to ONNX"),

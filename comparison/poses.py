@@ -51,6 +51,7 @@ class PoseReport:
 
     Attributes:
         reference, attempt: who is compared; of several references the best fitting one, the first of equals.
+        reference_xy, attempt_xy: [15, 2] float32 pixels, as they are, NaN where the model takes a joint for missing.
         mirrored: whether the attempt was flipped left to right to be compared.
         distance, score: eq. (5) and (6).
         other_way: score of the other orientation; None if only one was asked for.
@@ -69,6 +70,8 @@ class PoseReport:
 
     reference: Subject
     attempt: Subject
+    reference_xy: npt.NDArray[np.float32]
+    attempt_xy: npt.NDArray[np.float32]
     mirrored: bool
     distance: float
     score: float
@@ -156,6 +159,8 @@ def compare_poses(
     return PoseReport(
         reference=reference,
         attempt=attempt,
+        reference_xy=wanted[best].numpy(),
+        attempt_xy=own[0].numpy(),
         mirrored=flipped,
         distance=float(why.distance[0]),
         score=float(why.score[0]),

@@ -1,0 +1,97 @@
+"""A report on two poses as a picture, and in lines for the screen."""
+
+from statistics import median
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+
+from comparison.performances import PerformanceReport
+from comparison.poses import PoseReport
+from comparison.subjects import Subject
+from comparison.words import shortened
+from datamodules.skeleton import flip
+from drawing.comparison import Mark, Person, comparison_figure
+from errors import InputError
+from keypoints.frames import read_frames
+from keypoints.types import Image
+
+SMALL_COST: Final = 0.05
+"""Points: a limb that costs less is not named."""
+
+
+def pose_picture(report: PoseReport) -> Figure:
+    """The picture of a report.
+
+    Raises:
+        InputError: a photograph that can no longer be read.
+    """
+    names = f"{shortened(report.attempt.name)} against {shortened(report.reference.name)}"
+    mirrored = ", mirrored" if report.mirrored else ""
+    return comparison_figure(
+        title=f"Score {report.score:.1f} of 100",
+        lines=[f"{names}; distance {report.distance:.3f}", f"Model: {report.model}", *facts(report)],
+        reference=_person(
+            report.reference, f"Reference: {shortened(report.reference.name)}{mirrored}", report.mirrored
+        ),
+        attempt=_person(report.attempt, f"Attempt: {shortened(report.attempt.name)}", False),
+        bones=report.bones,
+        marks=[Mark(one.joint, f"{one.words}  ({one.cost:+.1f} points)") for one in report.findings],
+        warned=report.warnings,
+    )
+
+
+def facts(report: PoseReport | PerformanceReport) -> list[str]:
+    """What must be known to read the score: mirroring, several references, a group."""
+    lines = []
+    if report.mirrored:
+        better = "" if report.other_way is None else f" and fits better so ({report.other_way:.1f} as it is)"
+        lines.append(f"The attempt is compared mirrored{better}; left and right are the attempt's own")
+    if len(report.totals) > 1:
+        scores = [score for _, score in report.totals]
+        lines.append(
+            f"Best of {len(scores)} references, {report.reference.name}; they give {min(scores):.1f} to "
+            f"{max(scores):.1f}, median {median(scores):.1f}"
+        )
+    if report.percentile is not None:
+        lines.append(
+            f"As high as or higher than {report.percentile:.0f} % of {report.group} references, each scored against "
+            "the best of the others"
+        )
+    return lines
+
+
+def screen(report: PoseReport) -> list[str]:
+    """Lines for the screen, the result first."""
+    lines = [
+        f"distance {report.distance:.3f}, score {report.score:.1f} of 100",
+        f"{report.attempt.name} against {report.reference.name}; model: {report.model}",
+        *facts(report),
+        *(f"{one.words} ({one.cost:+.1f} points with the reference's angle)" for one in report.findings),
+    ]
+    if not report.findings:
+        lines.append("no single angle stands out")
+    limbs = sorted(report.limb_costs.items(), key=lambda item: -item[1])
+    if costly := [f"{name} {cost:+.1f}" for name, cost in limbs if cost >= SMALL_COST]:
+        lines.append(f"whole limbs: {', '.join(costly)}; all angles together give {report.mended:.1f}")
+    return [*lines, *(f"warning: {line}" for line in report.warnings)]
+
+
+def _person(subject: Subject, xy: npt.NDArray[np.float32], caption: str, mirrored: bool) -> Person:
+    image = None if subject.media is None else _image(subject)
+    if mirrored:
+        width = None if image is None else float(image.shape[1])
+        xy, _ = flip(xy, None, width)
+        image = None if image is None else image[:, ::-1]
+    return Person(image, xy, caption)
+
+
+def _image(subject: Subject) -> Image:
+    assert subject.media is not None
+    for frame in read_frames(subject.media):
+        if frame.number == subject.frame[0]:
+            return frame.image
+    raise InputError(
+        f"{subject.name}: has no frame {subject.frame[0]}, as the keypoints say; extract its keypoints again"
+    )
