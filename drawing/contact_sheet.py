@@ -171,7 +171,8 @@ class StripBuilder:
 
 def _seen(track: Track) -> npt.NDArray[np.bool_]:
     """[n], False where the estimator saw nobody in the box."""
-    return ~np.asarray(track.confidence <= 0).all(axis=1)
+    seen: npt.NDArray[np.bool_] = ~(track.confidence <= 0).all(axis=1)
+    return seen
 
 
 def contact_sheet(strips: Sequence[Image], title: str, more: int) -> Image:

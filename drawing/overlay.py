@@ -54,7 +54,8 @@ def draw_skeleton(
     if not seen.any():
         return drawn
     if thickness is None:
-        thickness = max(2, round(float(np.ptp(points[seen], axis=0).max()) / 70))
+        extent = min(float(np.ptp(points[seen], axis=0).max()), *image.shape[:2])
+        thickness = max(2, round(extent / 70))
     points = np.where(seen[:, None], points, 0).round().clip(-FAR, FAR)
     points[(points == 0).all(axis=1)] = (1, 0)  # supervision takes (0, 0) for a missing joint
     joints = [SIDE_COLOURS[side(joint)] if bone_colours is None else "#222222" for joint in JOINTS]
