@@ -12,9 +12,9 @@ from torch import Tensor
 from comparison.embedded_clips import Fit
 from comparison.model import PoseModel
 from comparison.subjects import Subject
-from comparison.words import Side, finding
+from comparison.words import SIDES, Side, finding
 from datamodules.skeleton import BONES, flip
-from scoring.explanations import PARTS, bone_differences, explain
+from scoring.explanations import PARTS, Explanation, bone_differences, explain
 from scoring.views import views
 
 MOMENTS: Final = 3
@@ -37,8 +37,6 @@ FINDINGS: Final = 3
 
 SMALL: Final = 5.0
 """Degrees: smaller differences are not put into words; estimators err by as much."""
-
-_SIDES: Final[dict[str, Side]] = {"the front": "front", "behind": "behind", "the left": "left", "the right": "right"}
 
 
 @dataclass(frozen=True)
@@ -118,28 +116,31 @@ def _explained(fit: Fit, matches: list[tuple[int, int, float]], model: PoseModel
         return model.embed(flip(poses, None)[0] if mirrored else poses, None)
 
     why = explain(pose, wanted, embed)
-    bones = bone_differences(pose, wanted, BONES).double().numpy()
-    sides, trunk = views(pose), [part.name for part in PARTS].index("trunk")
+    bones, seen_from = bone_differences(pose, wanted, BONES).double().numpy(), views(pose)
     moments = []
     for number, (reference_row, attempt_row, score) in enumerate(matches):
-        side = _SIDES.get(sides.name(number), "unclear")
-        words = [
-            finding(
-                PARTS[part].name,
-                float(why.angle[number, part]),
-                float(why.reference_angle[number, part]),
-                side,
-                float(why.angle[number, trunk].nan_to_num(0.0)),
-            )
-            for part in why.gain[number].argsort(descending=True, stable=True).tolist()
-            if why.gain[number, part] > 0 and why.difference[number, part].abs() >= SMALL
-        ]
+        words = _words(why, number, SIDES.get(seen_from.name(number), "unclear"))
         if words or score < GOOD:
-            shown = tuple(words[:FINDINGS])
             moments.append(
-                Moment(attempt, reference, attempt_row, reference_row, score, mirrored, shown, bones[number])
+                Moment(attempt, reference, attempt_row, reference_row, score, mirrored, words, bones[number])
             )
     return tuple(moments)
+
+
+def _words(why: Explanation, number: int, side: Side) -> tuple[str, ...]:
+    """The costliest angles of one of the poses that are explained."""
+    words, trunk = [], [part.name for part in PARTS].index("trunk")
+    direction_told = False
+    for k in why.gain[number].argsort(descending=True, stable=True).tolist():
+        if not why.gain[number, k] > 0 or not why.difference[number, k].abs() >= SMALL:
+            continue
+        if PARTS[k].against is None:  # trunk and whole body are the trunk's direction both: the first says it all
+            if direction_told:
+                continue
+            direction_told = True
+        angles = float(why.angle[number, k]), float(why.reference_angle[number, k])
+        words.append(finding(PARTS[k].name, *angles, side, float(why.angle[number, trunk].nan_to_num(0.0))))
+    return tuple(words[:FINDINGS])
 
 
 def _joints(subject: Subject, rows: list[int], model: PoseModel) -> Tensor:

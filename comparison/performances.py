@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
+from statistics import fmean, median
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -42,7 +42,8 @@ class PerformanceReport:
         path: [P, 2] int64, rows of the reference and of the attempt that are matched; empty with repetitions.
         moments: the worst first; see `comparison.moments`.
         totals: name and total of every reference (with repetitions: its mean), in the order given.
-        percentile: see `percentile`; None with fewer than `LEAST_GROUP` references.
+        percentile: see `percentile`, of the attempt's best total in the group; None with fewer than `LEAST_GROUP`.
+        group: how many are in the group.
         warnings: sentences for the screen.
         repetitions: one report each, in order, `attempt` cut to the repetition; empty if not asked for or none found.
         model: label of the model.
@@ -58,12 +59,14 @@ class PerformanceReport:
     moments: tuple[Moment, ...]
     totals: tuple[tuple[str, float], ...]
     percentile: float | None
+    group: int
     warnings: tuple[str, ...]
     repetitions: tuple["PerformanceReport", ...]
     model: str
 
     def as_json(self) -> dict[str, Any]:
         """Everything for programs; what is unknown is None."""
+        scores = [total for _, total in self.totals]
         return {
             "attempt": self.attempt.name,
             "reference": self.reference.name,
@@ -71,7 +74,9 @@ class PerformanceReport:
             "mirrored": self.mirrored,
             "score_other_way": self.other_way,
             "references": [{"reference": name, "score": total} for name, total in self.totals],
+            "spread": {"lowest": min(scores), "median": median(scores), "highest": max(scores)},
             "percentile": self.percentile,
+            "group": self.group,
             "model": self.model,
             "warnings": list(self.warnings),
             "worst_moments": [moment.as_json() for moment in self.moments],
@@ -101,6 +106,7 @@ def compare_performances(
     *,
     mirror: Mirror = "auto",
     repetitions: bool = False,
+    group: Sequence[Subject] = (),
 ) -> PerformanceReport:
     """Align an attempt with every reference, and report on the one that fits best.
 
@@ -114,6 +120,7 @@ def compare_performances(
         model: measure of distance.
         mirror: "yes" flips the attempt left to right, "auto" does where that scores at least `MIRROR_GAIN` points more.
         repetitions: find the repetitions of the references in the attempt (`scoring.repetitions`), report on each.
+        group: whom the percentile refers to; the references themselves if empty.
 
     Raises:
         InputError: no reference, a clip without a usable pose, or clips too long to be aligned.
@@ -124,15 +131,15 @@ def compare_performances(
     orientations = {"auto": (False, True), "yes": (True,), "no": (False,)}[mirror]
     ways = {mirrored: EmbeddedClip.of(attempt, model, mirrored=mirrored) for mirrored in orientations}
     warnings = [line for one in (*references, attempt) for line in about_frames(one, model)]
-    group = _group(known, model, orientations)
+    members = _Group.of([EmbeddedClip.of(one, model, mirrored=False) for one in group] or known, model, orientations)
     if repetitions:
         mirrored, spans = repetition_spans(references, attempt, model, orientations)
         if spans:
-            return _repeated(known, ways[mirrored], spans, model, group, warnings)
+            return _repeated(known, ways[mirrored], spans, model, members, warnings)
         warnings.append(
             f"{attempt.name}: no repetition of the reference was found; the whole clip is scored as one attempt"
         )
-    return _one(known, ways, model, group, warnings)
+    return _one(known, ways, model, members, warnings)
 
 
 def percentile(total: float, group: Sequence[float]) -> float:
@@ -144,7 +151,7 @@ def _one(
     known: Sequence[EmbeddedClip],
     ways: Mapping[bool, EmbeddedClip],
     model: PoseModel,
-    group: Sequence[float],
+    group: "_Group",
     warnings: Sequence[str],
 ) -> PerformanceReport:
     fits = {way: [Fit.of(one, clip) for one in known] for way, clip in ways.items()}
@@ -163,7 +170,8 @@ def _one(
         path=fit.path,
         moments=worst_moments(fit, model),
         totals=tuple((one.reference.subject.name, one.total) for one in chosen),
-        percentile=percentile(fit.total, group) if group else None,
+        percentile=group.percentile(ways),
+        group=len(group.members),
         warnings=(*warnings, *about_views(fit)),
         repetitions=(),
         model=model.label,
@@ -175,7 +183,7 @@ def _repeated(
     clip: EmbeddedClip,
     spans: Sequence[tuple[int, int]],
     model: PoseModel,
-    group: Sequence[float],
+    group: "_Group",
     warnings: Sequence[str],
 ) -> PerformanceReport:
     reports = [_one(known, {clip.mirrored: clip.cut(*span)}, model, group, ()) for span in spans]
@@ -186,6 +194,7 @@ def _repeated(
         (one.subject.name, fmean(report.totals[number][1] for report in reports)) for number, one in enumerate(known)
     )
     total = fmean(report.total for report in reports)
+    ranks = [report.percentile for report in reports if report.percentile is not None]
     about_reports = dict.fromkeys(line for report in reports for line in report.warnings)
     return PerformanceReport(
         attempt=clip.subject,
@@ -197,24 +206,40 @@ def _repeated(
         path=np.empty((0, 2), np.int64),
         moments=tuple(sorted((one for report in reports for one in report.moments), key=lambda one: one.score)),
         totals=totals,
-        percentile=percentile(total, group) if group else None,
+        percentile=fmean(ranks) if ranks else None,
+        group=len(group.members),
         warnings=(*warnings, *about_reports),
         repetitions=tuple(reports),
         model=model.label,
     )
 
 
-def _group(known: Sequence[EmbeddedClip], model: PoseModel, orientations: Sequence[bool]) -> list[float]:
-    """Total of every reference against the best of the others, flipped as the attempt may be; none if too few."""
-    if len(known) < LEAST_GROUP:
-        return []
-    totals = []
-    for number, one in enumerate(known):
-        others = [*known[:number], *known[number + 1 :]]
-        ways = {way: EmbeddedClip.of(one.subject, model, mirrored=way) for way in {*orientations, False}}
-        best = {way: max(Fit.of(other, clip).total for other in others) for way, clip in ways.items()}
-        totals.append(best[_orientation(best)])
-    return totals
+@dataclass(frozen=True)
+class _Group:
+    """Whom a percentile refers to; `totals` of every member against the best of the others, none if they are few."""
+
+    members: Sequence[EmbeddedClip]
+    totals: Sequence[float]
+
+    @classmethod
+    def of(cls, members: Sequence[EmbeddedClip], model: PoseModel, orientations: Sequence[bool]) -> "_Group":
+        """The members are one another's equals: flipped only where the attempt may be, or may not."""
+        ways_among = orientations if len(orientations) > 1 else (False,)
+        totals = []
+        for number, one in enumerate(members if len(members) >= LEAST_GROUP else ()):
+            ways = {way: EmbeddedClip.of(one.subject, model, mirrored=way) for way in ways_among}
+            totals.append(_best(ways, [*members[:number], *members[number + 1 :]]))
+        return cls(members, totals)
+
+    def percentile(self, ways: Mapping[bool, EmbeddedClip]) -> float | None:
+        """Of an attempt's best total."""
+        return percentile(_best(ways, self.members), self.totals) if self.totals else None
+
+
+def _best(ways: Mapping[bool, EmbeddedClip], references: Sequence[EmbeddedClip]) -> float:
+    """Total of a clip against the reference that it fits best, in the orientation that counts."""
+    best = {way: max(Fit.of(one, clip).total for one in references) for way, clip in ways.items()}
+    return best[_orientation(best)]
 
 
 def _orientation(best: Mapping[bool, float]) -> bool:
