@@ -33,9 +33,12 @@ def pose_picture(report: PoseReport) -> Figure:
         title=f"Score {report.score:.1f} of 100",
         lines=[f"{names}; distance {report.distance:.3f}", f"Model: {report.model}", *facts(report)],
         reference=_person(
-            report.reference, f"Reference: {shortened(report.reference.name)}{mirrored}", report.mirrored
+            report.reference,
+            report.reference_xy,
+            f"Reference: {shortened(report.reference.name)}{mirrored}",
+            report.mirrored,
         ),
-        attempt=_person(report.attempt, f"Attempt: {shortened(report.attempt.name)}", False),
+        attempt=_person(report.attempt, report.attempt_xy, f"Attempt: {shortened(report.attempt.name)}", False),
         bones=report.bones,
         marks=[Mark(one.joint, f"{one.words}  ({one.cost:+.1f} points)") for one in report.findings],
         warned=report.warnings,
