@@ -13,7 +13,7 @@ from lightning import Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from commands.configs import CONFIGS
-from commands.pose_parser import build, pose_parser, provenance
+from commands.pose_parser import build, build_pipeline, pose_parser, provenance
 from datamodules.base import PoseDataModule
 from datamodules.media import ClipMedia
 from datamodules.media_folder import MediaFolder
@@ -21,6 +21,7 @@ from drawing.contact_sheet import StripBuilder, contact_sheet
 from errors import InputError
 from keypoints.clip_poses import ClipPoses, FailedClip
 from keypoints.ledger import Ledger, OtherSettings
+from keypoints.pipeline import Pipeline
 from keypoints.progress import ExtractionProgress
 from keypoints.summary import summarise, text
 from lightning_modules.extraction import Extraction
@@ -54,26 +55,27 @@ def run(arguments: Sequence[str]) -> int:
     others = set(inspect.signature(Trainer.__init__).parameters) - {"self", *PLACES}
     parser.add_class_arguments(Trainer, "trainer", skip=others, instantiate=False)
     config = parser.parse_args(list(arguments[1:]))
-    built = build(parser, config)
-    data = built.data
+    data = build(parser, Namespace(data=config.data)).data
     source = type(data).__module__.split(".")[-1]
     clips, rejected = list(data.media()), list(data.rejected)
     for name, reason in rejected:
         print(f"left out: {name}: {reason}")
     if not clips:
         raise InputError(f"{source}: no clip to extract; see `python run.py extract --help`")
-    ledger = Ledger(data.cache, provenance(parser, config, built.pose, source))
+    pipeline = build_pipeline(config)  # after the media: networks take their time
+    ledger = Ledger(data.cache, provenance(parser, config, pipeline, source))
     try:
         left = [clip for clip in clips if not ledger.done(clip)]
     except OtherSettings as error:
         raise InputError(
             f"{data.cache}: holds clips made in another way: {error}; give another --data.cache, or delete the folder"
         ) from error
-    return _extract(built, ledger, clips, left, rejected)
+    return _extract(pipeline, config.trainer, ledger, clips, left, rejected)
 
 
 def _extract(
-    built: Namespace,
+    pipeline: Pipeline,
+    places: Namespace,
     ledger: Ledger,
     clips: list[ClipMedia],
     left: list[ClipMedia],
@@ -82,7 +84,7 @@ def _extract(
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # which device it runs on is said below
     try:
         trainer = Trainer(
-            **{name: built.trainer[name] for name in PLACES},
+            **{name: places[name] for name in PLACES},
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,
@@ -98,7 +100,7 @@ def _extract(
     if trainer.is_global_zero:
         print(f"{len(clips) - len(left)} of {len(clips)} clips are done; extracting {len(left)} into {ledger.cache}")
     with progress:
-        module = Extraction(built.pose, ledger, left, StripBuilder, finished, progress.looked)
+        module = Extraction(pipeline, ledger, left, StripBuilder, finished, progress.looked)
         if left:
             trainer.predict(module, return_predictions=False)
     if not trainer.is_global_zero:

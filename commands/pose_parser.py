@@ -3,10 +3,10 @@
 import argparse
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import yaml
-from jsonargparse import ActionConfigFile, Namespace  # type: ignore[attr-defined]  # it has no list of exports
+from jsonargparse import ActionConfigFile, ArgumentParser, Namespace  # type: ignore[attr-defined]  # it has no list of exports
 
 from commands.configs import find_config
 from commands.parse_errors import Parser
@@ -34,12 +34,12 @@ def pose_parser(command: str, description: str, configs: Sequence[str]) -> Parse
     """A parser of `--config` and of `--pose`, the arguments of `Pipeline`."""
     parser = Parser(prog=f"run.py {command}", description=description, default_config_files=list(configs))
     parser.add_argument("-c", "--config", action=PoseConfig, help="a YAML file, or the name of one in configs/")
-    parser.add_class_arguments(Pipeline, "pose")
+    parser.add_class_arguments(Pipeline, "pose", instantiate=False)
     return parser
 
 
-def build(parser: Parser, config: Namespace) -> Namespace:
-    """What the parsed options stand for.
+def build(parser: ArgumentParser, config: Namespace) -> Namespace:
+    """What parsed options stand for; those of `--pose` stay as they are, see `build_pipeline`.
 
     Raises:
         InputError: the first cause: jsonargparse wraps it up in lists of types.
@@ -51,6 +51,17 @@ def build(parser: Parser, config: Namespace) -> Namespace:
         while cause.__cause__ is not None and not isinstance(cause, InputError):
             cause = cause.__cause__
         raise InputError(str(cause)) from error
+
+
+def build_pipeline(config: Namespace) -> Pipeline:
+    """The pipeline of `--pose`; its networks take their time.
+
+    Raises:
+        InputError: see `build`.
+    """
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(Pipeline, "pose")
+    return cast(Pipeline, build(parser, Namespace(pose=config.pose)).pose)
 
 
 def provenance(parser: Parser, config: Namespace, pipeline: Pipeline, source: str) -> Provenance:

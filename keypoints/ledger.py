@@ -2,10 +2,10 @@
 
 import json
 import os
-import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import cv2
@@ -71,6 +71,16 @@ class Ledger:
         if (difference := _difference(found, self.provenance)) is not None:
             raise OtherSettings(difference)
         return found.media == self._fingerprint(media)
+
+    def __enter__(self) -> "Ledger":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Release what is claimed still: an error ended the work on it."""
+        while self._locks:
+            self._locks.popitem()[1].release()
 
     def claim(self, clips: Iterable[ClipMedia]) -> Iterator[ClipMedia]:
         """The clips that are not done and that nobody else is at work on; each is locked until it is written or failed.
@@ -155,7 +165,8 @@ class Ledger:
         Raises:
             InputError: it cannot be written.
         """
-        self._write(self.folder / name, content)
+        with FileLock(self.folder / "locks" / ".keep.lock"):
+            self._write(self.folder / name, content)
         return self.folder / name
 
     def choose(self, estimator: Estimator, pixels: Image) -> None:
@@ -186,7 +197,9 @@ class Ledger:
         lock.release()
 
     def _write(self, path: Path, content: bytes) -> None:
-        temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
+        temporary = path.with_name(
+            f".{path.name}.tmp"
+        )  # whoever writes holds a lock; the next takes a dead one's place
         try:
             temporary.write_bytes(content)
             temporary.replace(path)

@@ -1,7 +1,7 @@
 """From photographs and videos to poses; reading, detection and cropping run ahead in threads of their own."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -121,7 +121,7 @@ class Pipeline:
         sketch: Callable[[ClipMedia], Sketch] | None = None,
         choose: Callable[[Estimator, Image], object] = lambda estimator, pixels: prepare(estimator, pixels, None),
         looked: Callable[[int], None] = lambda people: None,
-    ) -> Iterator[ClipPoses | FailedClip]:
+    ) -> Generator[ClipPoses | FailedClip, None, None]:
         """Poses of clips, each as soon as it is done; a clip that fails does not stop the others.
 
         Args:

@@ -1,6 +1,7 @@
 """Extraction of keypoints under `Trainer.predict`: every process takes clips of its own."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from typing import Any
 
 import torch
@@ -82,12 +83,23 @@ class Extraction(LightningModule):
             InputError: the cache cannot be written to.
         """
         count = 0
-        claimed = self.ledger.claim(batch)
-        for result in self.pipeline.run(claimed, choose=self.ledger.choose, sketch=self.sketch, looked=self.looked):
-            if isinstance(result, FailedClip):
-                self.ledger.fail(result)
-            else:
-                self.ledger.write(result)
-            self.finished(result)
-            count += 1
+        with (
+            self.ledger,
+            closing(
+                self.pipeline.run(
+                    self.ledger.claim(batch), choose=self.ledger.choose, sketch=self.sketch, looked=self.looked
+                )
+            ) as results,
+        ):
+            for result in results:
+                if isinstance(result, FailedClip):
+                    self.ledger.fail(result)
+                else:
+                    self.ledger.write(result)
+                self.finished(result)
+                count += 1
         return count
+
+    def on_predict_end(self) -> None:
+        """Wait for the clips that other processes have at hand: the summary counts them."""
+        self.trainer.strategy.barrier("extraction")
