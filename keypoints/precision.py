@@ -1,11 +1,12 @@
 """Whether a fast precision may be used: decided by what it does to the keypoints, not by what it promises."""
 
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import numpy as np
 
-from keypoints.engines import Precision
-from keypoints.types import Floats
+from keypoints.engines import Engine, Precision
+from keypoints.types import Floats, Image
 
 BOUND: Final = 0.005  # of the longer side of the box
 SEEN: Final = 0.2  # confidence under which a joint counts as missing in the cache
@@ -18,6 +19,29 @@ class Choice(NamedTuple):
     why: str
 
 
+def prove(
+    fast: tuple[Precision, Engine],
+    exact: Engine,
+    decode: Callable[[tuple[Floats, ...]], tuple[Floats, Floats]],
+    pixels: Image,
+    longer_side: float,
+) -> Choice:
+    """Compare a fast network with the exact one on some crops.
+
+    Args:
+        fast: the precision in question, and an engine that runs in it.
+        exact: an engine that runs the same network in fp32.
+        decode: xy [B, K, 2] in crop pixels and confidence [B, K] from what an engine says.
+        pixels: crops uint8 [B, h, w, 3], as many as there are.
+        longer_side: of the people's boxes, in crop pixels.
+    """
+    drift = [
+        drifts(decode(exact(some)), decode(fast[1](some)), longer_side)
+        for some in (pixels[start : start + exact.batch] for start in range(0, len(pixels), exact.batch))
+    ]
+    return choose(fast[0], np.concatenate(drift))
+
+
 def choose(fast: Precision, drift: Floats) -> Choice:
     """The fast precision if the 95th percentile of its drift is under 0.5 % of the box, fp32 otherwise.
 
@@ -28,8 +52,8 @@ def choose(fast: Precision, drift: Floats) -> Choice:
     """
     if len(drift) == 0:
         return Choice("fp32", f"fp32: the first crops show no joint that {fast} could be compared on")
-    # joints in between are not interpolated: of infinity and a number that would make NaN
-    worst = float(np.percentile(np.where(np.isfinite(drift), drift, np.inf), 95, method="higher"))
+    # not interpolated: between infinity and a number that would give NaN
+    worst = float(np.percentile(np.where(np.isfinite(drift), drift, np.inf), 95, method="inverted_cdf"))
     moved = f"{fast} moves 95 % of {len(drift)} joints by at most {100 * worst:.2f} % of the box"
     if worst < BOUND:
         return Choice(fast, f"{fast}: {moved} (under {100 * BOUND:g} % is kept)")

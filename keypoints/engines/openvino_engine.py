@@ -1,5 +1,7 @@
 """OpenVINO on the CPU, straight from the torch module."""
 
+import warnings
+
 import numpy as np
 import openvino as ov
 import torch
@@ -22,10 +24,11 @@ class OpenVINOEngine:
 
     def __init__(self, network: Network, batch: int, size: tuple[int, int], precision: Precision) -> None:
         self.batch = batch
-        shape = (batch, size[1], size[0], 3)
         network.eval()
-        with torch.inference_mode():
-            model = ov.convert_model(network, example_input=torch.zeros(shape, dtype=torch.uint8), input=list(shape))
+        one = torch.zeros((1, size[1], size[0], 3), dtype=torch.uint8)  # traced with one crop: it runs the network
+        with torch.inference_mode(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # OpenVINO traces with torch.jit, which is to go some day
+            model = ov.convert_model(network, example_input=one, input=[batch, *one.shape[1:]])
         options = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": HINTS[precision],

@@ -11,7 +11,7 @@ from errors import InputError
 from keypoints.engines import Engine, Network, Precision
 from keypoints.engines.openvino_engine import OpenVINOEngine
 from keypoints.engines.torch_engine import TorchEngine
-from keypoints.precision import choose, drifts
+from keypoints.precision import prove
 from keypoints.types import Crop, Decision, Floats, Image, Keypoints
 
 
@@ -130,10 +130,9 @@ class HRNet:
         if fast == "fp32":
             self.settle(fast)
             return Decision(fast, f"{self.name}: {self._engine_name} in fp32, {self._device} has no faster precision")
-        engines = {precision: self._make(precision) for precision in (fast, "fp32")}
-        found = {precision: self._decode(self._said(engine, pixels)) for precision, engine in engines.items()}
-        choice = choose(fast, drifts(found["fp32"], found[fast], self._warp.shortest_side()))
-        self._take(choice.precision, engines[choice.precision])
+        exact, quick = self._make("fp32"), self._make(fast)
+        choice = prove((fast, quick), exact, self._decode, pixels, self._warp.shortest_side())
+        self._take(choice.precision, quick if choice.precision == fast else exact)
         return Decision(choice.precision, f"{self.name}: {self._engine_name} in {choice.why}")
 
     def settle(self, precision: Precision) -> None:
@@ -165,11 +164,6 @@ class HRNet:
         if self._engine_name == "openvino":
             return OpenVINOEngine(self._network, self.batch, self._warp.size, precision)
         return TorchEngine(self._network, self.batch, self._warp.size, precision, self._device)
-
-    def _said(self, engine: Engine, pixels: Image) -> tuple[Floats, ...]:
-        """What an engine says of any number of crops."""
-        parts = [engine(pixels[start : start + self.batch]) for start in range(0, len(pixels), self.batch)]
-        return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
     def _decode(self, raw: tuple[Floats, ...]) -> tuple[Floats, Floats]:
         """Keypoints in crop pixels [B, K, 2] and their confidence [B, K] in [0, 1]."""
