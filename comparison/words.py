@@ -26,7 +26,7 @@ def finding(part: str, angle: float, reference: float, side: Side, trunk: float)
     """
     degrees = f"{abs(_wrapped(angle - reference)):.0f} degrees"
     joint = part.rsplit(" ", 1)[-1]
-    if part == "whole body" or (part == "trunk" and min(abs(angle), abs(reference)) > 60):
+    if part == "whole body" or (part == "trunk" and max(abs(angle), abs(reference)) > 90):
         text = f"turned {degrees} {_clock(angle - reference)} in the picture"
     elif joint in ("trunk", "head"):
         verb = "leans" if joint == "trunk" else "tilted"

@@ -104,7 +104,8 @@ def person_picture(person: Person, bones: Floats, marks: Sequence[Mark], side: i
     picture = draw_skeleton(cut, xy, bone_colours=bone_colours(bones), thickness=max(4, side // 80))
     size = max(15, side // 28)
     taken: list[npt.NDArray[np.float64]] = []
-    middle = np.nanmean(xy, axis=0)
+    joints = xy[np.isfinite(xy).all(axis=1)]
+    middle = joints.mean(axis=0)
     for number, mark in enumerate(marks, 1):
         if not np.isfinite(xy[mark.joint]).all():
             continue
@@ -115,10 +116,15 @@ def person_picture(person: Person, bones: Floats, marks: Sequence[Mark], side: i
             xy[mark.joint] + 1.5 * size * np.array([c * away[0] - s * away[1], s * away[0] + c * away[1]])
             for c, s in turns
         ]
-        others = np.array([*taken, *xy[np.isfinite(xy).all(axis=1)]])
-        # the first place from which everything else is far enough, or else the farthest
-        room = [float(np.hypot(*(others - place).T).min()) for place in places]
-        best = next((i for i, far in enumerate(room) if far > 1.2 * size), int(np.argmax(room)))
+        # the first place from which joints and other numbers are far enough, or else the best one
+        room = [
+            min(
+                float(np.hypot(*(joints - place).T).min()) / 1.2,
+                float(np.hypot(*(np.array(taken).reshape(-1, 2) - place).T).min(initial=np.inf)) / 1.9,
+            )
+            for place in places
+        ]
+        best = next((i for i, far in enumerate(room) if far > size), int(np.argmax(room)))
         place = np.clip(places[best], size, side - size)
         taken.append(place)
         picture = _number(picture, place, str(number), size)
@@ -147,7 +153,7 @@ def comparison_figure(
     """
     said = [line for one in warned for line in textwrap.wrap(one, 165)]
     head = 66 + 24 * len(lines)
-    below = 58 + 30 * max(2, len(marks)) + (12 + 24 * len(said) if said else 0)
+    below = 58 + 30 * max(3, len(marks)) + (12 + 24 * len(said) if said else 0)
     height = head + 34 + SIDE + below
     figure = Figure(figsize=(WIDTH / _DPI, height / _DPI), dpi=_DPI, facecolor="white")
     FigureCanvasAgg(figure)
@@ -195,26 +201,30 @@ def save_comparison(figure: Figure, path: Path) -> None:
 
 
 def _legend(figure: Figure, top: float, height: float) -> None:
-    left, width, bar = _LEFT + SIDE + _GAP, 430, 18
+    left, width, bar = WIDTH - _LEFT - 450, 400, 18
     axes = figure.add_axes((left / WIDTH, 1 - (top + 48 + bar) / height, width / WIDTH, bar / height))
     low, high = _SCALE_PART
-    axes.imshow(
-        _SCALE(np.linspace(low, high, 256))[None],
-        aspect="auto",
-        extent=(0, MOST_DEGREES, 0, 1),
-        interpolation="nearest",
-    )
+    colours = _SCALE(np.linspace(low, high, 256))[None]
+    axes.imshow(colours, aspect="auto", extent=(0, MOST_DEGREES, 0, 1), interpolation="nearest")
     axes.set_yticks([])
     ticks = [0, 15, 30, 45, 60]
     axes.set_xticks(ticks, [f"{one}°" for one in ticks[:-1]] + ["60° and more"], fontsize=11, color=INK)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    style: dict[str, Any] = {"va": "top", "fontsize": 18 * 72 / _DPI, "color": INK}
-    figure.text(
-        left / WIDTH, 1 - (top + 16) / height, "Direction of a bone differs by", fontweight="bold", ha="left", **style
-    )
-    style |= {"fontsize": 15 * 72 / _DPI, "color": _GREY}
-    figure.text((left + width + 70) / WIDTH, 1 - (top + 48) / height, "grey: cannot be told", ha="left", **style)
+    title = "Direction of a bone differs by"
+    for y, text, size, colour, weight in (
+        (16, title, 18, INK, "bold"),
+        (98, "grey: cannot be told", 15, _GREY, "normal"),
+    ):
+        figure.text(
+            left / WIDTH,
+            1 - (top + y) / height,
+            text,
+            va="top",
+            fontsize=size * 72 / _DPI,
+            color=colour,
+            fontweight=weight,
+        )
 
 
 def _number(picture: Image, place: npt.NDArray[np.float64], text: str, size: int) -> Image:
