@@ -244,7 +244,8 @@ class Pipeline:
     def _finish(self, clip: _Clip) -> ClipPoses | FailedClip:
         if clip.failure is not None:
             return FailedClip(clip.media, clip.failure)
-        tracks = _tracks(clip.people)
+        # where the estimator saw nobody, the detector was wrong
+        tracks = _tracks([person for person in clip.people if np.isfinite(person.xy).any()])
         selection = choose_performers(tracks, len(clip.frame), clip.size, clip.media.performers)
         if clip.media.performers is None:  # everybody, from left to right
             by_place = sorted(selection.performers, key=lambda parts: float(tracks[parts[0]].boxes[0, [0, 2]].sum()))
