@@ -8,11 +8,12 @@ A simple formula, chosen by thought and checked on made-up scenes and one real c
   a spectator near the camera from outdoing a performer far away.
 - presence: share of the clip's frames in which the person is seen. A box in which the estimator sees nobody (no
   confidence in any joint) holds no person.
-- motion, in lengths of the person and at most 2 (a mistaken identity jumps about): how the path departs from a steady
+- motion, in lengths of the person and at most 1 (a mistaken identity jumps about): how the path departs from a steady
   one, how the box changes, and how the joints move against the middle of the box. Each is a root mean square over the
   frames, so that noise does not add up as it would along a path. A walker goes steadily sideways and so does
   everybody when the camera pans: a straight line at constant speed counts nothing, and where at least three others are
-  seen their median step is taken off first. Where the image cuts the box its middle and sides say nothing.
+  seen their median step is taken off first. Frames in which the image cuts the box say nothing, but for the joints
+  of somebody whom it always cuts.
 - 0.1 keeps somebody who holds still, alone or larger than the rest.
 
 Of several performers (synchronised diving) the best is taken whose partners are good and alike:
@@ -32,7 +33,7 @@ import numpy.typing as npt
 from keypoints.types import Floats
 
 STILL = 0.1
-MOST_MOTION = 2.0
+MOST_MOTION = 1.0
 OTHERS = 3
 """From how many others on their median is taken for the camera's motion."""
 LEAST_ALIKE = 0.12
@@ -227,7 +228,8 @@ def _motion(tracks: Sequence[Track], person: _Person, path: npt.NDArray[np.float
     weight = np.nan_to_num(np.concatenate([track.confidence for track in tracks]).astype(np.float64))
     weight = np.where(np.isfinite(xy).all(axis=2), weight, 0)
     whole = person.whole
-    moved = _spread(np.nan_to_num(xy) - person.middle[:, None], weight)
+    useful = whole if whole.sum() > 2 else np.ones_like(whole)
+    moved = _spread((np.nan_to_num(xy) - person.middle[:, None])[useful], weight[useful])
     if whole.sum() > 2:
         time = person.frame - person.frame[whole].mean()
         steady = time[whole] @ path[whole] / (time[whole] @ time[whole])

@@ -191,6 +191,83 @@ def test_a_spectator_does_not_take_the_place_of_the_second_diver() -> None:
     assert "unlike the performer" in choose_performers(tracks, FRAMES, SIZE, 2).reasons[1]
 
 
+def without_joints(track: Track) -> Track:
+    """As where boxes are all that is known."""
+    return Track(
+        track.number, track.frame, track.boxes, np.full_like(track.xy, np.nan), np.full_like(track.confidence, np.nan)
+    )
+
+
+def test_who_jumps_on_the_spot_moves() -> None:
+    jumping = without_joints(somebody(0, 300, 400 - 60 * np.abs(np.sin(0.2 * TIME)), 150))
+    assert chosen([jumping, without_joints(somebody(1, 800, 400, 220))], 1) == [[0]]
+
+
+def test_who_crouches_moves() -> None:
+    """The middle stays, only the sides of the box change."""
+    height = 150 - 60 * np.abs(np.sin(0.2 * TIME))
+    half, middle = np.stack([0.2 * height, height / 2], axis=1), np.array([300, 400])
+    boxes = np.concatenate([middle - half, middle + half], axis=1).astype(np.float32)
+    still = without_joints(somebody(1, 800, 400, 220))
+    crouching = Track(0, still.frame, boxes, still.xy, still.confidence)
+    assert chosen([crouching, still], 1) == [[0]]
+
+
+def test_who_turns_in_a_box_that_stays_the_same_moves() -> None:
+    """As with BlazePose, whose boxes are squares."""
+    turning, still = somebody(0, 300, 400, 150, turn=0.3 * TIME), somebody(1, 800, 400, 220)
+    turning.boxes[:] = (200, 300, 400, 500)
+    still.boxes[:] = (680, 280, 920, 520)
+    assert chosen([turning, still], 1) == [[0]]
+
+
+def test_joints_that_the_estimator_guesses_do_not_move() -> None:
+    performer, guessed = somebody(0, 300, 400, 150, turn=0.7 * np.sin(0.2 * TIME)), somebody(1, 800, 400, 220)
+    guessed.xy[:, ::2] += np.random.default_rng(3).normal(0, 150, (FRAMES, 8, 2)).astype(np.float32)
+    guessed.confidence[:, ::2] = 0.01
+    assert chosen([performer, guessed], 1) == [[0]]
+
+
+def test_a_camera_that_shakes_moves_everybody_alike() -> None:
+    """The camera is jerked after somebody who turns gently; four larger spectators are in the image throughout."""
+    jerk = 120 * np.sin(0.2 * TIME)
+    performer = somebody(0, 640, 300, 150, turn=0.4 * np.sin(0.15 * TIME))
+    tracks = [performer, *(somebody(i, 300.0 * i - 120 - jerk, 500, 250) for i in range(1, 5))]
+    tracks = [performer, *(in_the_image(track) for track in tracks[1:])]
+    assert all(len(track.frame) == FRAMES for track in tracks)
+    assert chosen(tracks, 1) == [[0]]
+
+
+def test_being_near_the_camera_is_worth_less_than_being_active() -> None:
+    waving = somebody(0, 1000, 400, 560, turn=0.5 * np.sin(0.2 * TIME))
+    assert chosen([waving, diver(1, height=80)], 1) == [[1]]
+
+
+def test_who_is_seen_for_a_moment_is_not_the_performer() -> None:
+    wild = cut(somebody(0, 900 + 300 * np.sin(TIME), 400, 150, turn=TIME), range(40, 52))
+    assert chosen([wild, somebody(1, 300, 400, 150, turn=0.7 * np.sin(0.2 * TIME))], 1) == [[1]]
+
+
+def test_a_mistaken_identity_that_jumps_through_the_image_is_not_the_performer() -> None:
+    jump = somebody(0, np.where(TIME % 40 < 20, 100, 1200), 300, 40)
+    assert chosen([jump, diver(1, height=200)], 1) == [[1]]
+
+
+def test_somebody_at_the_edge_of_the_image_is_no_performer_for_coming_in_and_out() -> None:
+    """The cut box changes its sides and its middle, though the person but sways."""
+    swaying = in_the_image(somebody(0, 60 + 60 * np.sin(0.1 * TIME), 400, 500))
+    performer = somebody(1, 700, 400, 150, turn=0.6 * np.sin(0.2 * TIME))
+    assert chosen([swaying, performer], 1) == [[1]]
+
+
+def test_tracks_that_share_a_frame_are_not_joined_even_where_nobody_is_seen_in_it() -> None:
+    still = somebody(0, 300, 300, 100)
+    second = cut(still, range(40, 100))
+    second.confidence[:15] = 0
+    assert join([cut(still, range(50)), second]) == [[0], [1]]
+    assert join([cut(still, range(40)), second]) == [[0, 1]]
+
+
 def test_nobody_and_fewer_people_than_asked_for() -> None:
     assert chosen([], 1) == []
     assert chosen([], 2) == []
