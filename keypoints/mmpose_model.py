@@ -55,6 +55,10 @@ class PoseModel:
     layout: Source
     weights: Weights
 
+    def state_dict(self) -> dict[str, Tensor]:
+        """The weights, named as in mmpose's checkpoints."""
+        return {name.removeprefix("model."): value for name, value in self.network.body.state_dict().items()}
+
 
 class Body(nn.Module):
     """An mmpose model from normalised images to what its codec decodes.

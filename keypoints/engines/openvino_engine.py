@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import openvino as ov
 import torch
+from openvino import Model as Model
 
 from keypoints.engines import Network, Precision, filled
 from keypoints.types import Floats, Image
@@ -12,27 +13,36 @@ from keypoints.types import Floats, Image
 HINTS: dict[Precision, ov.Type] = {"fp32": ov.Type.f32, "bf16": ov.Type.bf16, "fp16": ov.Type.f16}
 
 
-class OpenVINOEngine:
-    """The network compiled for a fixed number of crops, which is faster than for any number.
+def converted(network: Network, batch: int, size: tuple[int, int]) -> Model:
+    """The network as OpenVINO's model of a fixed number of crops, which runs faster than one of any number.
 
     Args:
-        network: left as it is.
+        network: left as it is, and not needed any more.
         batch: crops a call.
         size: width and height of a crop.
+    """
+    network.eval()
+    one = torch.zeros((1, size[1], size[0], 3), dtype=torch.uint8)
+    with torch.inference_mode(), warnings.catch_warnings():
+        # some day torch is to lose it; OpenVINO traces with it as well
+        warnings.filterwarnings("ignore", message=".*torch.jit.trace.* is deprecated")
+        # without the check, which would run the network twice more
+        traced = torch.jit.trace(network, one, check_trace=False)
+        model: Model = ov.convert_model(traced, example_input=one, input=[batch, *one.shape[1:]])
+    return model
+
+
+class OpenVINOEngine:
+    """A converted network, compiled.
+
+    Args:
+        model: see `converted`; several engines may be made of it.
         precision: in which OpenVINO computes; the heatmaps are float32.
     """
 
-    def __init__(self, network: Network, batch: int, size: tuple[int, int], precision: Precision) -> None:
-        self.batch = batch
-        network.eval()
-        one = torch.zeros((1, size[1], size[0], 3), dtype=torch.uint8)  # traced with one crop: it runs the network
-        with torch.inference_mode(), warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # OpenVINO traces with torch.jit, which is to go some day
-            model = ov.convert_model(network, example_input=one, input=[batch, *one.shape[1:]])
-        options = {
-            "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": HINTS[precision],
-        }
+    def __init__(self, model: Model, precision: Precision) -> None:
+        self.batch = int(model.input(0).shape[0])
+        options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": HINTS[precision]}
         self._compiled = ov.Core().compile_model(model, "CPU", options)
 
     @staticmethod

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 import numpy as np
 import torch
 
 from errors import InputError
 from keypoints.engines import Engine, Network, Precision
-from keypoints.engines.openvino_engine import OpenVINOEngine
+from keypoints.engines.openvino_engine import Model, OpenVINOEngine, converted
 from keypoints.engines.torch_engine import TorchEngine
 from keypoints.precision import prove
 from keypoints.types import Crop, Decision, Floats, Image, Keypoints
@@ -67,12 +67,13 @@ class HRNet:
         self._warp = built.warp
         self._decoding = built.decoding
         self._network: Network | None = built.network
+        self._converted: Model | None = None
         self._engine: Engine | None = None
         self._precision: Precision | None = None if precision == "auto" else precision
 
     @property
     def precision_in_use(self) -> Precision:
-        """What the network runs in: as asked for, else as `prepare` or `settle` decided, else fp32."""
+        """What the network runs in: as asked for, else as `prepare` decided, else fp32."""
         return self._precision or "fp32"
 
     def place(self, device: str) -> None:
@@ -92,7 +93,7 @@ class HRNet:
             OpenVINOEngine.precisions() if self._engine_name == "openvino" else TorchEngine.precisions(self._device)
         )
         if self._precision is not None:
-            self._check(self._precision)
+            self._checked(self._precision)
 
     def crop(self, image: Image, box: Floats, roi: Floats | None = None, turns: int = 0) -> Crop:
         """See `Estimator`; `roi` is not used."""
@@ -101,7 +102,7 @@ class HRNet:
     def network(self, pixels: Image) -> tuple[Floats, ...]:
         """See `Estimator`: heatmaps [B, K, H, W], or what the config's codec takes."""
         if self._engine is None:
-            self.settle(self.precision_in_use)
+            self._settle(self.precision_in_use)
         assert self._engine is not None
         return self._engine(pixels)
 
@@ -123,46 +124,40 @@ class HRNet:
         if self._precision is not None:
             return None
         if decided is not None:
-            self._check(decided)
-            self.settle(cast(Precision, decided))
+            self._settle(self._checked(decided))
             return Decision(decided, f"{self.name}: {self._engine_name} in {decided}, as decided before")
         fast = self._precisions[0]
         if fast == "fp32":
-            self.settle(fast)
+            self._settle(fast)
             return Decision(fast, f"{self.name}: {self._engine_name} in fp32, {self._device} has no faster precision")
         exact, quick = self._make("fp32"), self._make(fast)
         choice = prove((fast, quick), exact, self._decode, pixels, self._warp.shortest_side())
         self._take(choice.precision, quick if choice.precision == fast else exact)
         return Decision(choice.precision, f"{self.name}: {self._engine_name} in {choice.why}")
 
-    def settle(self, precision: Precision) -> None:
-        """Use this precision from now on, as when a run is resumed that has chosen it before.
-
-        Raises:
-            InputError: this machine does not have it, or another one is in use already.
-        """
-        if self._network is None:
-            if precision != self.precision_in_use:
-                raise InputError(f"HRNet: runs in {self.precision_in_use} already, not in {precision}")
-            return
-        self._check(precision)
+    def _settle(self, precision: Precision) -> None:
         self._take(precision, self._make(precision))
 
     def _take(self, precision: Precision, engine: Engine) -> None:
         """Keep this engine, and nothing else that holds the weights."""
-        self._precision, self._engine, self._network = precision, engine, None
+        self._precision, self._engine = precision, engine
+        self._network = self._converted = None
 
-    def _check(self, precision: str) -> None:
-        if precision not in self._precisions:
-            raise InputError(
-                f"HRNet: {precision} is not fast here with {self._engine_name} on {self._device}; choose auto, or "
-                f"{' or '.join(self._precisions)}"
-            )
+    def _checked(self, precision: str) -> Precision:
+        for fitting in self._precisions:
+            if fitting == precision:
+                return fitting
+        raise InputError(
+            f"HRNet: {precision} is not fast here with {self._engine_name} on {self._device}; choose "
+            f"{' or '.join(self._precisions)}, in a new cache if this one was begun in {precision}"
+        )
 
     def _make(self, precision: Precision) -> Engine:
         assert self._network is not None
         if self._engine_name == "openvino":
-            return OpenVINOEngine(self._network, self.batch, self._warp.size, precision)
+            if self._converted is None:
+                self._converted = converted(self._network, self.batch, self._warp.size)
+            return OpenVINOEngine(self._converted, precision)
         return TorchEngine(self._network, self.batch, self._warp.size, precision, self._device)
 
     def _decode(self, raw: tuple[Floats, ...]) -> tuple[Floats, Floats]:
@@ -173,9 +168,9 @@ class HRNet:
 
 def _device(name: str) -> torch.device:
     try:
-        device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
+        device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"HRNet: no device {name!r} ({reason}); choose auto, cpu or cuda") from error
+        raise InputError(f"HRNet: no device {name!r} ({reason}); choose cpu or cuda") from error
     return device
