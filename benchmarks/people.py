@@ -11,9 +11,11 @@ from keypoints.types import Floats, Image
 
 
 class Photograph(NamedTuple):
+    """A photograph, and the boxes [N, 4] (left, top, right, bottom) of its people."""
+
     path: Path
     image: Image
-    boxes: Floats  # [N, 4] left, top, right, bottom
+    boxes: Floats
 
 
 def photographs(root: Path) -> list[Photograph]:

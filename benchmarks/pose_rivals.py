@@ -10,6 +10,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -84,7 +85,7 @@ def main() -> None:
     for estimator in engines.values():
         estimator.place("cpu")
     rivals: dict[str, Callable[[], int]] = {
-        name: (lambda estimator=estimator: ours(estimator, people)) for name, estimator in engines.items()
+        name: partial(ours, estimator, people) for name, estimator in engines.items()
     }
     rivals |= {
         f"`inference_topdown`, {BATCH} boxes a call, no flip test": lambda: by_topdown(BATCH, 2 * BATCH),
