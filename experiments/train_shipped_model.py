@@ -2,6 +2,7 @@
 
 It is configs/demo.yaml with more clips and 32 channels, trained with several seeds; the one that ranks the validation
 part of the demo's data best is taken, at its best epoch. No real person's pose is seen. About four minutes on one core.
+`--figures` trains nothing and prints the table of the model card: what scores the shipped model gives.
 """
 
 import argparse
@@ -13,13 +14,19 @@ from typing import Any
 
 import torch
 import yaml
+from torch import Tensor
 
 from commands.train import run as train
+from comparison.model import PoseModel
+from datamodules.synthetic import perform
 from lightning_modules.checkpoint_io import load_checkpoint
 from lightning_modules.run_folder import versions, write_atomically
+from scoring.explanations import PARTS, turned
 
 OUTPUT = Path(__file__).resolve().parents[1] / "models" / "gcn-psn-demo.ckpt"
 SEEDS = (0, 1, 2)
+FIGURES_SEED = 99
+"""Of the generator; the model was trained on its seed 0."""
 OPTIONS = ("--data.clips", "1200", "--model.encoder.channels", "32")
 
 
@@ -29,7 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, default=Path("data/shipped"), help="the clips (%(default)s)")
     parser.add_argument("--folder", type=Path, default=Path("runs"), help="folder of the runs (%(default)s)")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="the file to write (%(default)s)")
+    parser.add_argument("--figures", action="store_true", help="only print the scores that the model gives")
     options = parser.parse_args(arguments)
+    if options.figures:
+        print(scale_table(PoseModel.load(options.output)))
+        return
     runs = [_train(seed, options.data, options.folder) for seed in SEEDS]
     for seed, (path, rho) in zip(SEEDS, runs, strict=True):
         print(f"seed {seed}: rho {rho:.3f} on validation (synthetic), {path}")
@@ -71,6 +82,43 @@ def stripped(checkpoint: dict[str, Any]) -> bytes:
         file,
     )
     return file.getvalue()
+
+
+def scale_table(model: PoseModel) -> str:
+    """Scores of synthetic poses, not of the training data, against themselves changed a little or much (Markdown)."""
+    random = torch.Generator().manual_seed(0)
+    clips = [torch.from_numpy(perform(FIGURES_SEED, index).xy[0]) for index in range(36)]
+    poses = torch.cat([clip[clip.isfinite().flatten(1).all(1)][::7] for clip in clips])
+    size = (poses.amax(1) - poses.amin(1)).amax(-1)[:, None, None]
+    embedding = model.embed(poses, None)
+
+    def scores(others: Tensor) -> Tensor:
+        return model.score(model.distance(embedding, model.embed(others, None)))
+
+    rows = {}
+    for share in (0.01, 0.02, 0.04):
+        noise = torch.randn(poses.shape, generator=random)
+        rows[f"every joint moved by {share:.0%} of the body's size"] = scores(poses + share * size * noise)
+    joints = [k for k, part in enumerate(PARTS) if part.against is not None]
+    for degrees in (10, 20, 40, 90):
+        turns = degrees * torch.eye(len(PARTS))[joints]
+        changed = turned(poses, turns.expand(len(poses), -1, -1))
+        rows[f"one angle changed by {degrees} degrees"] = torch.cat([scores(one) for one in changed.unbind(1)])
+    for degrees in (10, 20, 40):
+        turn = degrees * torch.randn(len(poses), 1, len(PARTS), generator=random)
+        turn[..., [k for k in range(len(PARTS)) if k not in joints]] /= 2
+        rows[f"all angles changed, standard deviation {degrees} degrees"] = scores(turned(poses, turn)[:, 0])
+    first, second = torch.triu_indices(len(poses), len(poses), 1)
+    rows["two poses of any two moments"] = model.score(model.distance(embedding[first], embedding[second]))
+    quantiles = torch.tensor([0.05, 0.25, 0.5, 0.75, 0.95])
+    lines = [
+        f"| score ({len(poses)} synthetic poses) | 5 % | 25 % | median | 75 % | 95 % |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, values in rows.items():
+        numbers = " | ".join(f"{one:.1f}" for one in values.quantile(quantiles).tolist())
+        lines.append(f"| {name} | {numbers} |")
+    return "\n".join(lines)
 
 
 def _train(seed: int, data: Path, folder: Path) -> tuple[Path, float]:
