@@ -40,5 +40,6 @@ COMMANDS = {
     "extract": Command("commands.extract", "make a keypoint cache from videos and photographs"),
     "check": Command("commands.check", "check a keypoint cache, clip by clip"),
     "export": Command("commands.export", "export the encoder of a checkpoint to ONNX"),
+    "train-detector": Command("commands.train_detector", "fine-tune a detector of ultralytics to persons"),
     "skeleton": Command("commands.skeleton", "draw the 15 joints and 14 bones"),
 }

@@ -4,6 +4,7 @@ A checkpoint of ultralytics is a pickle of whole modules. Here each object of it
 keeps its attributes; the network is built from the description among them (its `yaml`) and given their tensors.
 """
 
+import contextlib
 import hashlib
 import io
 import re
@@ -27,6 +28,7 @@ PERSON: Final = "person"
 _LAYERS_OF_TORCH: Final = {"nn.Upsample", "nn.Identity", "nn.MaxPool2d", "nn.ZeroPad2d", "nn.ConvTranspose2d"}
 _DETECTORS: Final = {"Detect", "v10Detect"}
 _ACTIVATION: Final = re.compile(r"(torch\.)?nn\.\w+\([\w\s=.,-]*\)")  # a call of a call does not match
+_WIDEST: Final = 100  # what ultralytics goes to for the sake of many classes
 _MOST_PARTS: Final = 100_000  # yolov5x6u has 1,300 modules
 _EXPECTED: Final = re.compile(
     r"ultralytics\.[\w.]+|torch\.nn\.modules\.[\w.]+|pathlib\.[\w.]+|numpy\.dtype|numpy\.(_?)core\.multiarray\.scalar"
@@ -117,18 +119,36 @@ def read(path: Path) -> Detector:
         raise InputError(f"{path}: holds no network of ultralytics; {OTHERWISE}")
     found = Weights(path.name, hashlib.sha256(content).hexdigest(), LICENCE)
     names = _names(model.get("names"))
+    if not names:
+        raise InputError(f"{path}: has no names of classes; {OTHERWISE}")
     module = _build(path, model.get("yaml"), len(names))
     try:
         tensors = dict(_tensors(model, "", [0]))
+        _widen(module, tensors)
         module.load_state_dict(tensors)
-    except (RuntimeError, RecursionError, AttributeError, TypeError, ValueError) as error:
+    except (RuntimeError, RecursionError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: its tensors do not fit to the network that it describes; {OTHERWISE}") from error
-    if not names:
-        raise InputError(f"{path}: has no names of classes; {OTHERWISE}")
     return Detector(module.float().eval().requires_grad_(False), names, found)
 
 
 def _unpickle(path: Path, content: bytes) -> Any:
+    with _nothing_allowed():
+        return _unpickle_parts(path, content)
+
+
+@contextlib.contextmanager
+def _nothing_allowed() -> Iterator[None]:
+    """Without the classes that others registered for `torch.load`: ultralytics never takes its own back."""
+    before = torch.serialization.get_safe_globals()
+    torch.serialization.clear_safe_globals()
+    try:
+        yield
+    finally:
+        torch.serialization.clear_safe_globals()
+        torch.serialization.add_safe_globals(before)
+
+
+def _unpickle_parts(path: Path, content: bytes) -> Any:
     try:
         wanted = set(torch.serialization.get_unsafe_globals_in_checkpoint(io.BytesIO(content)))
     except Exception as error:  # an arbitrary file makes the reader fail in arbitrary ways
@@ -160,6 +180,35 @@ def _tensors(part: _Part, prefix: str, seen: list[int]) -> Iterator[tuple[str, T
     for name, module in (part.get("_modules") or {}).items():
         if module is not None:
             yield from _tensors(module, f"{prefix}{name}.", seen)
+
+
+def _widen(module: Any, tensors: dict[str, Tensor]) -> None:
+    """Give the layers that tell classes apart the width that they have in a checkpoint.
+
+    It follows from the number of classes, but a fine-tuned network keeps that of the one it was made of.
+    """
+    from ultralytics.nn.modules import Detect, v10Detect
+    from ultralytics.utils.torch_utils import initialize_weights
+
+    head = module.model[-1]
+    for branch in (name for name in ("cv3", "one2one_cv3") if getattr(head, name, None) is not None):
+        prefix = f"model.{len(module.model) - 1}.{branch}."
+        last = len(getattr(head, branch)[0]) - 1
+        width = tensors[f"{prefix}0.{last}.weight"].shape[1]
+        if width == getattr(head, branch)[0][-1].in_channels:
+            continue
+        if not 0 < width <= _WIDEST:
+            raise ValueError("too wide")
+        channels = [layers[0].conv.in_channels for layers in head.cv2]
+        # As wide as it has classes, if those are many.
+        wider = (
+            v10Detect(width, channels) if isinstance(head, v10Detect) else Detect(width, head.reg_max, False, channels)
+        )
+        wide = wider.cv3
+        initialize_weights(wide)  # constants of the normalisation
+        for layers in wide:
+            layers[-1] = nn.Conv2d(layers[-1].in_channels, head.nc, 1)
+        setattr(head, branch, wide)
 
 
 def _names(names: Any) -> dict[int, str]:
