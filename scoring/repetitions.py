@@ -3,8 +3,8 @@
 The rule. The stretch of the clip in which the reference fits best is found first, then the best one of what lies before
 it and of what lies after it, and so on. A stretch is a repetition if
 
-- it fits better than chance: the mean distance of a pose of the reference to the pose it is matched with is less than
-  that between two random moments of the reference itself, and
+- it fits not much worse than chance: the mean distance of a pose of the reference to the pose it is matched with is at
+  most `WORST_FIT` times that between two random moments of the reference itself, and
 - the body moves as in the reference: along the matched poses, all coordinates, each taken from its own mean, have a
   correlation of at least `LEAST_CORRELATION`. A bad repetition is moved less, or crookedly, and is still one; a pause,
   a walk back or another motion is none.
@@ -25,9 +25,12 @@ WAIT_WEIGHT: Final = 0.3
 """Weight of the distances in frames in which the reference waits: below 1, so that a slow repetition is not cut short;
 above 0, so that a repetition ends where its motion ends."""
 
-LEAST_CORRELATION: Final = 0.45
-"""Chosen on generated clips (tests/scoring/test_repetitions.py): repetitions of quality 0.2 had 0.48 and more, one of
-them 0.35; pauses and walks up to 0.35."""
+WORST_FIT: Final = 2.0
+"""Bodies and cameras differ, and so do poor performances: only what has nothing to do with the reference is cut off."""
+
+LEAST_CORRELATION: Final = (0.4, 0.5)
+"""The least correlation, and its least share of the best one in the clip. Where reference and clip show clean poses from
+the same side, repetitions have over 0.9, and a pause may have 0.45; where they do not, a repetition may have 0.45."""
 
 _BEGIN: Final = FASTEST + 1
 
@@ -61,11 +64,14 @@ def find_repetitions(reference: Tensor, clip: Tensor) -> list[Repetition]:
     """
     found = _search(reference, clip, [(0, len(clip))])
     if found:
+        # the same body from the same camera is more like itself than like the reference
         best = min(found, key=lambda repetition: repetition.distance)
         template = clip[best.begin : best.end + 1]
         edges = [-1, *(edge for repetition in found for edge in repetition[:2]), len(clip)]
         gaps = [(begin + 1, end) for begin, end in zip(edges[::2], edges[1::2], strict=True)]
         found += _search(template[template.isfinite().all(-1)], clip, gaps)
+        enough = LEAST_CORRELATION[1] * max(repetition.correlation for repetition in found)
+        found = [repetition for repetition in found if repetition.correlation >= enough]
     return sorted(found)
 
 
@@ -84,14 +90,14 @@ def _search(reference: Tensor, clip: Tensor, stretches: list[tuple[int, int]]) -
         if (end - begin) * FASTEST < len(reference):
             continue
         mean, path = best_fit(distance[:, begin:end])
-        if mean >= 1:
+        if mean > WORST_FIT:
             continue
         path[:, 1] += begin
         first, last = int(path[0, 1]), int(path[-1, 1])
         stretches += [(begin, first), (last + 1, end)]
         seen = path[there[path[:, 1]]]
         correlation = _correlation(reference[seen[:, 0]], clip[seen[:, 1]])
-        if correlation >= LEAST_CORRELATION:
+        if correlation >= LEAST_CORRELATION[0]:
             found.append(Repetition(first, last, mean, correlation))
     return sorted(found)
 
