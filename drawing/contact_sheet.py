@@ -13,6 +13,12 @@ from drawing.skeleton import INK
 
 THUMBNAIL: Final = (256, 192)
 """Width and height, in pixels, that every image is fitted into."""
+STORED: Final = (480, 360)
+"""And that it is remembered in at the most."""
+CLOSE: Final = 150
+"""Height of the close-ups of small performers."""
+SMALL: Final = 90
+"""Pixels of a thumbnail; who is longer is seen well enough in it."""
 KEPT: Final = 12
 """Moments that are remembered of a clip."""
 SHOWN: Final = 6
@@ -78,8 +84,18 @@ class Selection(Protocol):
 @dataclass
 class _Moment:
     index: int
-    thumbnail: Image
-    scale: npt.NDArray[np.float64]  # [2], thumbnail pixels a pixel
+    image: Image  # small
+    size: npt.NDArray[np.float64]  # [2], width and height of the image as it was
+
+    def view(self, window: npt.NDArray[np.float64], size: tuple[int, int]) -> Image:
+        """The part (left, top, right, bottom) of the image as it was, brought to a width and height."""
+        small = np.tile(self.image.shape[1::-1] / self.size, 2)
+        left, top, right, bottom = window * small
+        across, down = size[0] / (right - left), size[1] / (bottom - top)
+        # (0, 0) is the middle of the first pixel, on both sides
+        matrix = np.array([[across, 0, (0.5 - left) * across - 0.5], [0, down, (0.5 - top) * down - 0.5]])
+        white = (255, 255, 255)
+        return np.asarray(cv2.warpAffine(self.image, matrix, size, borderValue=white), np.uint8)
 
 
 class StripBuilder:
@@ -107,16 +123,19 @@ class StripBuilder:
             self.step *= 2
             if index % self.step:
                 return
-        size = np.array(image.shape[1::-1])
-        width, height = np.maximum(1, (size * min(THUMBNAIL / size)).round().astype(int)).tolist()
-        smaller = width < size[0]
-        thumbnail = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
-        self.moments.append(_Moment(index, np.asarray(thumbnail, np.uint8), np.array([width, height]) / size))
+        size = np.array(image.shape[1::-1], np.float64)
+        if (size > STORED).any():
+            image = np.asarray(cv2.resize(image, fitted(size, STORED), interpolation=cv2.INTER_AREA), np.uint8)
+        self.moments.append(_Moment(index, image.copy(), size))
 
     def finish(self, tracks: Sequence[Track], selection: Selection) -> Image:
-        """The picture: performers with their skeletons in numbered boxes, everybody else in thin grey ones."""
+        """The picture: performers with their skeletons in numbered boxes, everybody else in thin grey ones.
+
+        Small performers are shown again, from near.
+        """
         which = np.linspace(0, len(self.moments) - 1, min(SHOWN, len(self.moments))).round().astype(int)
-        pictures = [self._picture(self.moments[i], tracks, selection.performers) for i in which.tolist()]
+        moments = [self.moments[i] for i in which.tolist()]
+        pictures = [self._picture(moment, tracks, selection.performers) for moment in moments]
         row = beside(pictures) if pictures else np.full((1, THUMBNAIL[0], 3), 255, np.uint8)
         lines = wrap([self.clip.clip_id, *self._facts(tracks, selection)], row.shape[1])
         kept = {part for parts in selection.performers for part in parts}
@@ -126,29 +145,67 @@ class StripBuilder:
             chosen = [selection.reasons[parts[0]] for parts in selection.performers]
             more = f" (and {len(dropped) - 1} more)" if len(dropped) > 1 else ""
             lines += [shorten(line, row.shape[1]) for line in (*chosen, dropped[0] + more)]
-        return below([caption(lines, row.shape[1]), row])
+        rows = [caption(lines, row.shape[1]), row]
+        if self.frames > 1 and self._small([tracks[part] for part in sorted(kept)]):
+            rows.append(beside([self._close(moment, tracks, selection.performers) for moment in moments]))
+        return below(rows)
 
     def _picture(self, moment: _Moment, tracks: Sequence[Track], performers: list[list[int]]) -> Image:
-        picture = moment.thumbnail.repeat(FINER, axis=0).repeat(FINER, axis=1)
-        scale = FINER * moment.scale
-        chosen = {part: rank for rank, parts in enumerate(performers) for part in parts}
-        rows = [(part, int(row)) for part, t in enumerate(tracks) for row in np.flatnonzero(t.frame == moment.index)]
-        for part, row in sorted(rows, key=lambda one: -chosen.get(one[0], len(tracks))):  # performers come on top
-            box = tracks[part].boxes[row] * np.tile(scale, 2)
-            if part not in chosen:
-                picture = draw_box(picture, box, "", DROPPED, text_size=FINER * TEXT)
-                continue
-            picture = draw_skeleton(picture, tracks[part].xy[row] * scale)
-            rank = chosen[part]
-            number = str(rank + 1)
-            picture = draw_box(picture, box, number, PERFORMERS[rank % len(PERFORMERS)], text_size=FINER * TEXT)
-        height, width = moment.thumbnail.shape[:2]
-        picture = np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+        width, height = fitted(moment.size, THUMBNAIL)
+        everywhere = np.array([0, 0, *moment.size])
+        picture = self._drawn(moment, everywhere, (width, height), tracks, performers, dropped=True)
         if self.frames > 1:
-            seen = any(part in chosen and _seen(tracks[part])[row] for part, row in rows)
+            seen = any(_seen(tracks[part])[row] for part, row in _there(tracks, moment, performers))
             label = f"{moment.index}" if seen else f"{moment.index}: performer not seen"
             picture = draw_text(picture, (0, height), label, TEXT - 2, "#FFFFFF", "#222222")
         return picture
+
+    def _close(self, moment: _Moment, tracks: Sequence[Track], performers: list[list[int]]) -> Image:
+        """The performers of a moment from near; white where there is none."""
+        size = (fitted(moment.size, THUMBNAIL)[0], CLOSE)
+        boxes = np.array([tracks[part].boxes[row] for part, row in _there(tracks, moment, performers)])
+        if not len(boxes):
+            return np.full((size[1], size[0], 3), 255, np.uint8)
+        low, high = boxes[:, :2].min(axis=0).astype(np.float64), boxes[:, 2:].max(axis=0)
+        sides = (high - low) + 0.3 * (high - low).max()
+        sides = np.array(size) * max((sides / size).max(), 1e-6)
+        # moved into the image where that is possible
+        corner = np.clip((low + high - sides) / 2, 0, np.maximum(moment.size - sides, 0))
+        window = np.concatenate([corner, corner + sides])
+        return self._drawn(moment, window, size, tracks, performers, dropped=False)
+
+    def _small(self, chosen: Sequence[Track]) -> bool:
+        if not chosen or not self.moments:
+            return False
+        boxes = np.concatenate([track.boxes for track in chosen])
+        length = float(np.median((boxes[:, 2:] - boxes[:, :2]).max(axis=1)))
+        return length * float(min(THUMBNAIL / self.moments[0].size)) < SMALL
+
+    def _drawn(
+        self,
+        moment: _Moment,
+        window: npt.NDArray[np.float64],
+        size: tuple[int, int],
+        tracks: Sequence[Track],
+        performers: list[list[int]],
+        dropped: bool,
+    ) -> Image:
+        """Part of a moment's image, brought to a size, and the people on it."""
+        picture = moment.view(window, (FINER * size[0], FINER * size[1]))
+        scale = FINER * np.array(size) / (window[2:] - window[:2])
+        if dropped:
+            chosen = {part for parts in performers for part in parts}
+            others = [part for part in range(len(tracks)) if part not in chosen]
+            for part, row in _there(tracks, moment, [others]):
+                box = (tracks[part].boxes[row].reshape(2, 2) - window[:2]) * scale
+                picture = draw_box(picture, box.ravel(), "", DROPPED, text_size=FINER * TEXT)
+        for rank, parts in reversed(list(enumerate(performers))):  # the first comes on top
+            for part, row in _there(tracks, moment, [parts]):
+                picture = draw_skeleton(picture, (tracks[part].xy[row] - window[:2]) * scale)
+                box = (tracks[part].boxes[row].reshape(2, 2) - window[:2]) * scale
+                colour = PERFORMERS[rank % len(PERFORMERS)]
+                picture = draw_box(picture, box.ravel(), str(rank + 1), colour, text_size=FINER * TEXT)
+        return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
 
     def _facts(self, tracks: Sequence[Track], selection: Selection) -> list[str]:
         parts = [part for performer in selection.performers for part in performer]
@@ -167,6 +224,18 @@ class StripBuilder:
             *sure,
             *([missing] if kept else []),
         ]
+
+
+def _there(tracks: Sequence[Track], moment: _Moment, people: list[list[int]]) -> list[tuple[int, int]]:
+    """Index and row of the tracks of some people that are there in a moment."""
+    parts = [part for one in people for part in one]
+    return [(part, int(row)) for part in parts for row in np.flatnonzero(tracks[part].frame == moment.index)]
+
+
+def fitted(size: npt.NDArray[np.float64], place: tuple[int, int]) -> tuple[int, int]:
+    """Width and height of an image that is made as large as it can be in a place."""
+    width, height = np.maximum(1, (size * min(place / size)).round().astype(int)).tolist()
+    return width, height
 
 
 def _seen(track: Track) -> npt.NDArray[np.bool_]:

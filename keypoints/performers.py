@@ -278,8 +278,7 @@ def _reasons(tracks: Sequence[Track], people: Sequence[_Person], chosen: Sequenc
         text = "dropped" if rank is None else f"performer {rank}"
         text += f": {_facts(person)}"
         if rank is None:
-            text += f"; {_behind(person, chosen[-1])}performer {len(chosen)}"
-            text += "" if asked == 1 else ", unlike the performer" if len(chosen) == 1 else ", unlike the performers"
+            text += f"; {_why_not(person, chosen, asked)}"
         for number, part in enumerate(person.parts, 1):
             joined = f" (part {number} of {len(person.parts)})" if len(person.parts) > 1 else ""
             reasons[part] = text.replace(":", f"{joined}:", 1)
@@ -297,12 +296,16 @@ def _facts(person: _Person) -> str:
     )
 
 
-def _behind(person: _Person, other: _Person) -> str:
-    """In what a person falls behind another."""
+def _why_not(person: _Person, chosen: Sequence[_Person], asked: int) -> str:
+    """In what a person falls behind the last of those who were chosen."""
+    last = chosen[-1]
     less = {
-        "moves less": person.motion < other.motion,
-        "is smaller": person.size < other.size,
-        "is seen less": person.presence < other.presence,
+        "moves less": person.motion < last.motion,
+        "is smaller": person.size < last.size,
+        "is seen less": person.presence < last.presence,
     }
-    behind = [words for words, true in less.items() if true]
-    return f"{' and '.join(behind)} than " if behind else "is like "
+    behind = " and ".join(words for words, true in less.items() if true)
+    reasons = [f"{behind} than performer {len(chosen)}"] if behind else []
+    if asked > 1:
+        reasons.append(f"is not like the {'performer' if len(chosen) == 1 else 'performers'}")
+    return ", ".join(reasons)

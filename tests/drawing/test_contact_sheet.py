@@ -5,13 +5,16 @@ import numpy as np
 import pytest
 
 from drawing.contact_sheet import (
+    CLOSE,
     FINER,
     KEPT,
     SHOWN,
+    STORED,
     TEXT,
     THUMBNAIL,
     StripBuilder,
     contact_sheet,
+    fitted,
     shorten,
     wrap,
 )
@@ -50,7 +53,7 @@ NOBODY = Selection([], [])
 @pytest.mark.parametrize("frames", [1, 2, 6, 11, 12, 13, 100, 1000, 4096])
 def test_few_moments_are_kept_small_and_they_cover_the_clip(frames: int) -> None:
     builder = StripBuilder(Clip())
-    image = np.zeros((36, 64, 3), np.uint8)
+    image = np.zeros((4, 3000, 3), np.uint8)
     for index in range(frames):
         builder.add(image, index)
         assert len(builder.moments) <= KEPT
@@ -58,18 +61,21 @@ def test_few_moments_are_kept_small_and_they_cover_the_clip(frames: int) -> None
     assert indices == list(range(0, frames, builder.step))
     assert len(indices) >= min(frames, KEPT // 2 + 1)
     assert indices[-1] >= frames - builder.step
-    assert max(moment.thumbnail.shape[1] for moment in builder.moments) <= THUMBNAIL[0]
+    assert sum(moment.image.nbytes for moment in builder.moments) <= KEPT * 3 * STORED[0] * STORED[1]
 
 
 @pytest.mark.parametrize("size", [(640, 360), (360, 640), (1, 1), (12000, 9), (3, 4000), (256, 192)])
 def test_images_of_any_shape_fit_into_their_place(size: tuple[int, int]) -> None:
     builder = StripBuilder(Clip())
     builder.add(np.zeros((size[1], size[0], 3), np.uint8), 0)
-    height, width = builder.moments[0].thumbnail.shape[:2]
-    assert 1 <= width <= THUMBNAIL[0]
-    assert 1 <= height <= THUMBNAIL[1]
+    height, width = builder.moments[0].image.shape[:2]
+    assert 1 <= width <= STORED[0]
+    assert 1 <= height <= STORED[1]
+    strip = builder.finish([], NOBODY)
+    width, height = fitted(np.array(size, np.float64), THUMBNAIL)
     assert width == THUMBNAIL[0] or height == THUMBNAIL[1]
-    assert builder.finish([], NOBODY).ndim == 3
+    assert strip.shape[1] == width
+    assert strip.shape[0] > height
 
 
 def test_the_strip_shows_at_most_six_moments() -> None:
@@ -79,7 +85,7 @@ def test_the_strip_shows_at_most_six_moments() -> None:
 
 
 def test_performers_are_in_colour_and_the_others_in_grey() -> None:
-    tracks = [track(0, range(30), (100, 100, 200, 300)), track(1, range(30), (400, 100, 500, 300))]
+    tracks = [track(0, range(30), (100, 60, 200, 340)), track(1, range(30), (400, 60, 500, 340))]
     selection = Selection([[1]], ["dropped: moves less", "performer 1: moves"])
     shown = strip_of(30, tracks, selection).astype(int)
     saturation = shown.max(axis=2) - shown.min(axis=2)
@@ -92,6 +98,32 @@ def test_performers_are_in_colour_and_the_others_in_grey() -> None:
         assert (performer > 80).sum() > 100
         assert (other > 20).sum() == 0
         assert (shown[top:, left + round(80 * scale) : left + round(220 * scale)] > 100).sum() > 100
+
+
+def test_small_performers_are_shown_again_from_near() -> None:
+    """The joints of the close-up lie where they are in the image."""
+    image = np.full((720, 1280, 3), 60, np.uint8)
+    image[300:400, 600:650] = (200, 60, 60)
+    one = track(0, range(2), (600, 300, 650, 400))
+    one.xy[:, :10] = np.nan
+    one.xy[:, 10:] = (625, 350)  # one point in the middle of what is red
+    builder = StripBuilder(Clip())
+    builder.add(image, 0)
+    builder.add(image, 1)
+    strip = builder.finish([one], Selection([[0]], ["performer 1"])).astype(int)
+    close = strip[-CLOSE:, : THUMBNAIL[0]]
+    red = np.argwhere((close[..., 0] > 180) & (close[..., 1] < 90) & (close[..., 2] < 90))
+    height, width = np.ptp(red, axis=0)
+    assert 1.6 < height / width < 2.4
+    assert height > 80
+    low, high = red.min(axis=0), red.max(axis=0)
+    inside = close[low[0] + 10 : high[0] - 10, low[1] + 10 : high[1] - 10]
+    joint = np.argwhere(inside[..., 0] < 150) + low + 10
+    assert len(joint)
+    assert np.abs(joint.mean(axis=0) - (low + high) / 2).max() < 1.5
+    large = [track(0, range(2), (600, 100, 900, 700))]
+    assert builder.finish(large, Selection([[0]], ["performer 1"])).shape[0] < strip.shape[0] - CLOSE + 5
+    assert builder.finish([one], Selection([], ["dropped"])).shape[0] < strip.shape[0] - CLOSE + 30
 
 
 def test_the_two_performers_have_different_colours_and_the_order_of_drawing_is_right() -> None:

@@ -188,7 +188,7 @@ def test_two_fragments_of_a_diver_are_not_a_pair() -> None:
 def test_a_spectator_does_not_take_the_place_of_the_second_diver() -> None:
     tracks = [diver(1), somebody(0, 640, 600, 200)]
     assert chosen(tracks, 2) == [[0]]
-    assert "unlike the performer" in choose_performers(tracks, FRAMES, SIZE, 2).reasons[1]
+    assert "is not like the performer" in choose_performers(tracks, FRAMES, SIZE, 2).reasons[1]
 
 
 def without_joints(track: Track) -> Track:
