@@ -151,7 +151,8 @@ def comparison_figure(
         marks: the worst angles, the worst first.
         warned: what makes the comparison doubtful.
     """
-    said = [line for one in warned for line in textwrap.wrap(one, 165)]
+    said = [line for one in warned for line in textwrap.wrap(one, 145)]
+    lines = [line for one in lines for line in textwrap.wrap(one, 135)]
     head = 66 + 24 * len(lines)
     below = 58 + 30 * max(3, len(marks)) + (12 + 24 * len(said) if said else 0)
     height = head + 34 + SIDE + below
