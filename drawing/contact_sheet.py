@@ -30,7 +30,7 @@ GREY: Final = "#6B6B6B"
 DROPPED: Final = "#B0B0B0"
 PERFORMERS: Final = ("#F0E442", "#CC79A7", "#56B4E9", "#009E73")
 """Colours of the first performers' boxes, then the same again; Okabe and Ito's, none of them a skeleton's."""
-FINER: Final = 3
+FINER: Final = 2
 """Skeletons are drawn on images so many times larger, which makes their lines smooth."""
 
 

@@ -109,17 +109,19 @@ def draw_text(
         colour: "#rrggbb".
         ground: colour of a rectangle under the text; None for none.
     """
-    canvas = Pillow.fromarray(image)
-    draw = ImageDraw.Draw(canvas)
-    letters = font(size)
     pad = size // 4 if ground is not None else 0
     width, height = text_width(text, size) + 2 * pad, line_height(size)
-    left = max(0, min(place[0], canvas.width - width))
-    top = max(0, min(place[1], canvas.height - height))
+    left = max(0, min(place[0], image.shape[1] - width))
+    top = max(0, min(place[1], image.shape[0] - height))
+    drawn = image.copy()
+    part = drawn[top : top + height, left : left + width]
+    canvas = Pillow.fromarray(part)
+    draw = ImageDraw.Draw(canvas)
     if ground is not None:
-        draw.rectangle((left, top, left + width - 1, top + height - 1), fill=ground)
-    draw.text((left + pad, top + height / 2), text, font=letters, fill=colour, anchor="lm")
-    return np.array(canvas)
+        draw.rectangle((0, 0, width - 1, height - 1), fill=ground)
+    draw.text((pad, height / 2), text, font=font(size), fill=colour, anchor="lm")
+    part[:] = np.asarray(canvas)
+    return drawn
 
 
 def text_width(text: str, size: int) -> int:
@@ -158,8 +160,8 @@ def _joints(
     image: Image, points: npt.NDArray[np.float64], seen: npt.NDArray[np.bool_], colours: Sequence[str], radius: int
 ) -> Image:
     for colour in dict.fromkeys(colours):
-        visible = seen & np.array([own == colour for own in colours])
-        key_points = supervision.KeyPoints(xy=points[None].astype(np.float32), visible=visible[None])
+        own = points[seen & np.array([one == colour for one in colours])]
+        key_points = supervision.KeyPoints(xy=own[None].astype(np.float32))
         image = supervision.VertexAnnotator(_colour(colour), radius).annotate(image, key_points)
     return image
 

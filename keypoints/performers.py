@@ -142,12 +142,14 @@ def join(tracks: Sequence[Track]) -> list[list[int]]:
     everywhere. Tracks in which nobody is seen are left out.
     """
     bodies = {part: body for part, track in enumerate(tracks) if len((body := _body(track)).frame)}
+    begins = {part: _end(body, slice(None, ENDS)) for part, body in bodies.items()}
+    ends = {part: _end(body, slice(-ENDS, None)) for part, body in bodies.items()}
     meetings = []
     for a, first in bodies.items():
         for b, second in bodies.items():
             gap = int(second.frame[0] - first.frame[-1]) - 1
             if 0 <= gap <= LONGEST_GAP:
-                apart = _apart(_end(first, slice(-ENDS, None)), _end(second, slice(None, ENDS)))
+                apart = _apart(ends[a], begins[b])
                 if apart <= SLACK[0] + SLACK[1] * gap:
                     meetings.append((apart + SOONER * gap, gap, a, b))
     chains = {part: [part] for part in bodies}
