@@ -63,7 +63,7 @@ class PoseModel:
                 "100; train with another seed or more channels"
             )
         shipped = model.sha256 == _shipped_hash()
-        label = SYNTHETIC_LABEL if shipped else f"model {path}"
+        label = SYNTHETIC_LABEL if shipped else str(path)
         return cls(model.encoder, model.normalisation, label, model.sha256)
 
     def present(self, xy: npt.ArrayLike | Tensor, confidence: npt.ArrayLike | Tensor | None) -> Tensor:

@@ -63,7 +63,7 @@ class PoseReport:
         totals: name and score of every reference, in the order given.
         percentile: `comparison.performances.percentile` of the attempt's best score in the group; None
             with fewer than `LEAST_GROUP`.
-        group: how many are in the group.
+        group: how many of the group can be compared.
         warnings: sentences for the screen.
         model: label of the model.
     """
@@ -152,10 +152,8 @@ def compare_poses(
     flipped = bool(mirrored[0, best])
     why, bones, seen = _explain(own[0], wanted[best], model, flipped)
     reference = references[best]
-    members = list(group) or list(references)
-    rank = None
-    if len(members) >= LEAST_GROUP:
-        rank = _percentile(own, _joints(members, model), model, mirror)
+    members, left_out = _usable(group, model) if group else (wanted, [])
+    rank = _percentile(own, members, model, mirror) if len(members) >= LEAST_GROUP else None
     return PoseReport(
         reference=reference,
         attempt=attempt,
@@ -172,7 +170,7 @@ def compare_poses(
         totals=tuple((one.name, float(score)) for one, score in zip(references, scores[0], strict=True)),
         percentile=rank,
         group=len(members),
-        warnings=tuple(_warnings(own[0], wanted[best], attempt, reference, seen)),
+        warnings=(*_warnings(own[0], wanted[best], attempt, reference, seen), *left_out),
         model=model.label,
     )
 
@@ -277,6 +275,22 @@ def _findings(why: Explanation, seen: Views) -> tuple[Finding, ...]:
 
 
 # What may be wrong ----------------------------------------------------------------------------------------------------
+
+
+def _usable(group: Sequence[Subject], model: PoseModel) -> tuple[Tensor, list[str]]:
+    """Poses [n, 15, 2] of the members that show a whole person, and a warning for each of the others."""
+    poses, warnings = _joints(group, model), []
+    kept = []
+    for number, subject in enumerate(group):
+        try:
+            _check_whole(poses[number], subject)
+        except InputError as error:
+            warnings.append(f"left out of the group: {error}")
+        else:
+            kept.append(number)
+    if len(kept) < LEAST_GROUP:
+        warnings.append(f"no percentile: {len(kept)} members of the group can be used, {LEAST_GROUP} are needed")
+    return poses[kept], warnings
 
 
 def _check_whole(pose: Tensor, subject: Subject) -> None:
