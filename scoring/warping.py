@@ -7,15 +7,17 @@ _BOTH, _SECOND, _FIRST = 0, 1, 2  # by which step a cell is reached, in the orde
 
 
 @torch.no_grad()
-def warping_path(distance: Tensor) -> Tensor:
+def warping_path(distance: Tensor, wait: float = 0.0) -> Tensor:
     """The path from the first two poses to the last two with the smallest sum of distances.
 
     A step moves on by one pose in both sequences, in the second, or in the first; among equal sums they are preferred
-    in that order, looking back from the end. It is the path whose means `DTWAlignment` gives for an exemplar (first)
-    and a query (second).
+    in that order, looking back from the end. With `wait` 0 it is the path whose means `DTWAlignment` gives for an
+    exemplar (first) and a query (second).
 
     Args:
         distance: [R, F] of every pose of the first sequence to every pose of the second, finite, R and F at least 1.
+        wait: added to the sum for a step in which one of the sequences waits, at least 0; keeps a path from making a
+            detour round a few bad poses.
 
     Returns:
         [P, 2] int64, pairs of indices (row, column) from (0, 0) to (R - 1, F - 1); every row and column is on it.
@@ -34,7 +36,7 @@ def warping_path(distance: Tensor) -> Tensor:
     for k in range(rows + columns - 1):
         low, high = max(0, k - columns + 1), min(k, rows - 1)
         here = torch.full_like(before, torch.inf)
-        came = torch.stack((twice[low : high + 1], before[low + 1 : high + 2], before[low : high + 1]))
+        came = torch.stack((twice[low : high + 1], before[low + 1 : high + 2] + wait, before[low : high + 1] + wait))
         smallest, step = came.min(0)
         if k == 0:
             smallest = torch.zeros_like(smallest)

@@ -13,31 +13,33 @@ from scoring.warping import warping_path
 from tests.scoring.build import make_clips
 
 
-def slow_sum(cells: list[list[float]]) -> float:
+def slow_sum(cells: list[list[float]], wait: float) -> float:
     """Smallest sum of distances, by recursion over cells."""
 
     @cache
     def best(i: int, j: int) -> float:
         if i < 0 or j < 0:
             return math.inf
-        before = 0.0 if i == j == 0 else min(best(i - 1, j - 1), best(i - 1, j), best(i, j - 1))
+        before = 0.0 if i == j == 0 else min(best(i - 1, j - 1), best(i - 1, j) + wait, best(i, j - 1) + wait)
         return cells[i][j] + before
 
     return best(len(cells) - 1, len(cells[0]) - 1)
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 10_000), st.booleans())
-def test_the_path_is_the_best_one(rows: int, columns: int, seed: int, coarse: bool) -> None:
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 10_000), st.booleans(), st.sampled_from([0, 0.3]))
+def test_the_path_is_the_best_one(rows: int, columns: int, seed: int, coarse: bool, wait: float) -> None:
     distance = torch.rand(rows, columns, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     if coarse:  # many ties
         distance = (3 * distance).round()
-    path = warping_path(distance)
+    path = warping_path(distance, wait)
     assert path[0].tolist() == [0, 0]
     assert path[-1].tolist() == [rows - 1, columns - 1]
     steps = {tuple(step) for step in path.diff(dim=0).tolist()}
     assert steps <= {(1, 1), (0, 1), (1, 0)}
-    assert float(distance[path[:, 0], path[:, 1]].sum()) == pytest.approx(slow_sum(distance.tolist()))
+    waits = int((path.diff(dim=0).sum(1) == 1).sum())
+    total = float(distance[path[:, 0], path[:, 1]].sum()) + wait * waits
+    assert total == pytest.approx(slow_sum(distance.tolist(), wait))
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 6), (6, 1), (20, 33)])
