@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Literal
 
 from jsonargparse import Namespace
-from matplotlib.figure import Figure
 
 from commands.configs import CONFIGS
 from commands.pose_parser import build_pipeline, pose_parser
 from comparison.model import PoseModel
 from comparison.performance_picture import performance_picture
 from comparison.performances import LEAST_GROUP, PerformanceReport, compare_performances
-from comparison.pose_picture import facts, pose_picture, screen
+from comparison.pose_picture import draw_poses, facts, screen
 from comparison.poses import PoseReport, compare_poses
 from comparison.subjects import Source, Subject, choose, read_subjects
 from datamodules.cache import SUFFIX
@@ -116,18 +115,16 @@ def _compare(options: Namespace) -> tuple[list[str], PoseReport | PerformanceRep
         )
     members = _members(group, source, max(frames) == 1, lines)
     report: PoseReport | PerformanceReport
-    figure: Figure
     if max(frames) == 1:
         if options.repetitions:
             raise InputError("--repetitions looks for attempts in a video; leave it out for photographs")
         report = compare_poses(references, attempt, model, mirror=options.mirror, group=members)
-        figure = pose_picture(report)
+        draw_poses(report, options.output)
     else:
         report = compare_performances(
             references, attempt, model, mirror=options.mirror, repetitions=options.repetitions, group=members
         )
-        figure = performance_picture(report)
-    save_comparison(figure, options.output)
+        save_comparison(performance_picture(report), options.output)
     return lines, report
 
 

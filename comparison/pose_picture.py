@@ -1,18 +1,18 @@
 """A report on two poses as a picture, and in lines for the screen."""
 
+from pathlib import Path
 from statistics import median
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.figure import Figure
 
 from comparison.performances import PerformanceReport
 from comparison.poses import PoseReport
 from comparison.subjects import Subject
 from comparison.words import shortened
 from datamodules.skeleton import flip
-from drawing.comparison import Mark, Person, comparison_figure
+from drawing.comparison import Mark, Person, comparison_figure, save_comparison
 from errors import InputError
 from keypoints.frames import read_frames
 from keypoints.types import Image
@@ -21,15 +21,15 @@ SMALL_COST: Final = 0.05
 """Points: a limb that costs less is not named."""
 
 
-def pose_picture(report: PoseReport) -> Figure:
-    """The picture of a report.
+def draw_poses(report: PoseReport, path: Path) -> None:
+    """Write the picture of a report, whole or not at all.
 
     Raises:
-        InputError: a photograph that can no longer be read.
+        InputError: a photograph that can no longer be read, or a picture that cannot be written.
     """
     names = f"{shortened(report.attempt.name)} against {shortened(report.reference.name)}"
     mirrored = ", mirrored" if report.mirrored else ""
-    return comparison_figure(
+    figure = comparison_figure(
         title=f"Score {report.score:.1f} of 100",
         lines=[f"{names}; distance {report.distance:.3f}", f"Model: {report.model}", *facts(report)],
         reference=_person(
@@ -43,6 +43,7 @@ def pose_picture(report: PoseReport) -> Figure:
         marks=[Mark(one.joint, f"{one.words}  ({one.cost:+.1f} points)") for one in report.findings],
         warned=report.warnings,
     )
+    save_comparison(figure, path)
 
 
 def facts(report: PoseReport | PerformanceReport) -> list[str]:
