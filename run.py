@@ -52,6 +52,10 @@ def main(args: Sequence[str] | None = None) -> int:
         return int(importlib.import_module(command.module).run(words))
     except InputError as error:
         message = str(error)
+    except ModuleNotFoundError as error:
+        if not command.requirements:
+            raise
+        message = f"{words[0]} needs the package {error.name}: pip install -r {command.requirements}"
     except OSError as error:
         message = f"{error.filename or 'a file'}: {error.strerror or error}; free space, or choose another folder"
     except KeyboardInterrupt:

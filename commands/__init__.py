@@ -12,10 +12,12 @@ class Command:
     Attributes:
         module: imported when the command is used; its `run(arguments)` returns the exit code.
         summary: a line for `python run.py --help`.
+        requirements: the file with packages that it needs beside those of training; none if empty.
     """
 
     module: str
     summary: str
+    requirements: str = ""
 
 
 class OptionParser(argparse.ArgumentParser):
@@ -36,8 +38,14 @@ COMMANDS = {
     "predict": Command("commands.train", "score clips that have no score"),
     "demo": Command("commands.demo", "train, test and draw on synthetic poses, two minutes at most"),
     "pool": Command("commands.pool", "one table from the test predictions of several runs (folds, sports)"),
-    "score": Command("commands.score", "how close a pose or performance is to a reference, and where it differs"),
-    "extract": Command("commands.extract", "make a keypoint cache from videos and photographs"),
+    "score": Command(
+        "commands.score",
+        "how close a pose or performance is to a reference, and where it differs",
+        "requirements-pose.txt",
+    ),
+    "extract": Command(
+        "commands.extract", "make a keypoint cache from videos and photographs", "requirements-pose.txt"
+    ),
     "check": Command("commands.check", "check a keypoint cache, clip by clip"),
     "export": Command("commands.export", "export the encoder of a checkpoint to ONNX"),
     "train-detector": Command("commands.train_detector", "fine-tune a detector of ultralytics to persons"),

@@ -23,6 +23,10 @@ CHUNK = 8
 """Frames of a clip that are read and searched for people at once."""
 
 
+USUAL_RATE = 25.0
+"""Frames per second where they have no times."""
+
+
 class Sketch(Protocol):
     """Draws a picture of a clip while its frames pass by; `drawing.contact_sheet.StripBuilder` does."""
 
@@ -53,8 +57,8 @@ class _Person:
 @dataclass
 class _Clip:
     media: ClipMedia
-    tracker: Tracker
     sketch: Sketch | None
+    tracker: Tracker | None = None  # of a photograph, or before the first frame
     size: tuple[int, int] = (0, 0)
     frame: list[int] = field(default_factory=list)
     time: list[float] = field(default_factory=list)
@@ -170,6 +174,8 @@ class Pipeline:
                 continue
             if clip.failure is not None:
                 continue
+            if not clip.frame and not _is_photograph(clip.media):
+                clip.tracker = Tracker(_rate(frames))
             try:
                 found = self.detector.detect(clip.media.clip_id, frames)
             except InputError as error:
@@ -185,7 +191,7 @@ class Pipeline:
         clip.size = (frame.image.shape[1], frame.image.shape[0])
         if clip.sketch is not None:
             clip.sketch.add(frame.image, index)
-        numbers = np.arange(len(people.boxes)) if clip.media.performers is None else clip.tracker.update(people)
+        numbers = np.arange(len(people.boxes)) if clip.tracker is None else clip.tracker.update(people)
         for i, number in enumerate(numbers.tolist()):
             if number < 0:
                 continue
@@ -247,7 +253,7 @@ class Pipeline:
         # where the estimator saw nobody, the detector was wrong
         tracks = _tracks([person for person in clip.people if np.isfinite(person.xy).any()])
         selection = choose_performers(tracks, len(clip.frame), clip.size, clip.media.performers)
-        if clip.media.performers is None:  # everybody, from left to right
+        if _is_photograph(clip.media):  # from left to right
             by_place = sorted(selection.performers, key=lambda parts: float(tracks[parts[0]].boxes[0, [0, 2]].sum()))
             selection = Selection(by_place, selection.reasons)
         performers = selection.performers
@@ -291,7 +297,7 @@ def _chunks(
 ) -> Iterator[tuple[_Clip, list[Frame]]]:
     """Frames of clips, a chunk at a time; no frames once a clip is through or cannot be read on."""
     for one in media:
-        clip = _Clip(one, Tracker(), None if sketch is None else sketch(one))
+        clip = _Clip(one, None if sketch is None else sketch(one))
         frames: list[Frame] = []
         try:
             for frame in read_frames(one):
@@ -304,6 +310,17 @@ def _chunks(
         except InputError as error:
             clip.failure = str(error)
         yield clip, []
+
+
+def _is_photograph(media: ClipMedia) -> bool:
+    return media.frames is not None and len(media.frames) == 1
+
+
+def _rate(frames: Sequence[Frame]) -> float:
+    """Frames per second, as far as the first ones tell."""
+    steps = np.diff([frame.time for frame in frames])
+    usual = float(np.median(steps)) if len(steps) else 0.0
+    return 1 / usual if usual > 0 else USUAL_RATE  # NaN is not over 0
 
 
 def _tracks(people: Sequence[_Person]) -> list[Track]:

@@ -8,6 +8,11 @@ from pathlib import Path
 from tests.conftest import REPO
 from tests.test_imports import NEVER
 
+OF_PICTURES = {
+    "commands.extract", "commands.pose_parser", "commands.score", "commands.train_detector", "drawing.comparison",
+    "drawing.contact_sheet", "drawing.overlay", "drawing.performance", "lightning_modules.extraction",
+}  # fmt: skip
+"""What has to do with photographs and videos; all else must do without their packages."""
 SCRIPT = """
 import importlib, pkgutil, sys, traceback
 
@@ -27,7 +32,11 @@ sys.meta_path.insert(0, Blocked())
 import commands, datamodules, drawing, lightning_modules, run, scoring
 for package in (commands, datamodules, drawing, lightning_modules, scoring):
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-        importlib.import_module(module.name)
+        if module.name not in OF_PICTURES:
+            importlib.import_module(module.name)
+for command in ("extract", "score"):
+    assert run.main([command, "x"]) == 2  # one line that names requirements-pose.txt
+Blocked.asked.clear()
 for command in ("fit", "test"):
     assert run.main([command, *sys.argv[1:]]) == 0
 assert not Blocked.asked, Blocked.asked
@@ -43,7 +52,12 @@ def test_training_and_testing_without_them(tmp_path: Path) -> None:
         f"--trainer.logger.save_dir={tmp_path / 'runs'}",
     ]  # fmt: skip
     done = subprocess.run(
-        [sys.executable, "-c", f"BLOCKED = {NEVER}\nREPO = {str(REPO)!r}\n{SCRIPT}", *options],
+        [
+            sys.executable,
+            "-c",
+            f"BLOCKED = {NEVER}\nOF_PICTURES = {OF_PICTURES}\nREPO = {str(REPO)!r}\n{SCRIPT}",
+            *options,
+        ],
         cwd=REPO,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
@@ -52,6 +66,7 @@ def test_training_and_testing_without_them(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.strip().endswith("trained and tested")
+    assert done.stderr.count("pip install -r requirements-pose.txt") == 2
 
 
 def test_the_light_requirements_do_not_name_them() -> None:
