@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import mmengine
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -22,7 +21,9 @@ from keypoints.types import Floats, Weights
 from keypoints.warp import Warp
 
 with stand_ins():
+    import mmengine
     import mmpose
+    from mmengine import Config as Config
     from mmpose.apis import init_model
     from mmpose.apis.inference import dataset_meta_from_config
 
@@ -135,7 +136,7 @@ def build(config: Path, weights: str | None, flip_test: bool) -> PoseModel:
         with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # where the keypoints' names are looked up
             torch.manual_seed(SEED)
-            settings = mmengine.Config.fromfile(config)
+            settings = Config.fromfile(config)
             model: Any = init_model(settings, device="cpu")
             names = dataset_meta_from_config(settings, "test")["keypoint_id2name"]
         warp = _warp(settings.test_dataloader.dataset.pipeline)

@@ -7,6 +7,7 @@ neither.
 import contextlib
 import importlib.util
 import sys
+import warnings
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
@@ -38,7 +39,10 @@ def stand_ins() -> Iterator[None]:
         missing |= {"mmdet": package, "mmdet.utils": utils}
     sys.modules.update(missing)
     try:
-        yield
+        with warnings.catch_warnings():
+            # mmengine still asks setuptools for versions, which says so to whoever imports it
+            warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
+            yield
     finally:
         for name in missing:  # others ask whether MMDetection is there, and must not be told that it is
             del sys.modules[name]

@@ -53,7 +53,8 @@ def many(rng: np.random.Generator) -> Floats:
     x, y = np.meshgrid([0, 1, 2, 45, 46, 47], [0, 1, 2, 61, 62, 63])
     borders = gaussian(x.ravel(), y.ravel())
     flat = np.stack([np.full((64, 48), value, np.float32) for value in (0.0, -1.0, 0.5, 1e-12)])
-    return np.concatenate([noise, peaks, noisy, borders, flat]).reshape(10, 48, 64, 48)
+    together = np.concatenate([noise, peaks, noisy, borders, flat])
+    return np.asarray(together.reshape(10, 48, 64, 48), np.float32)
 
 
 @pytest.mark.parametrize("blur", [None, 11, 17])
