@@ -55,7 +55,7 @@ def test_everything_is_on_the_page() -> None:
     said = words(figure)
     assert {"a title", "! a warning", "no pose", "attempt 1\n71.2", "attempt 2\n55.5", "1", "2", "3"} <= set(said)
     assert {"1   at 0.20 s, score 40.0", "2   at 1.00 s, score 55.0"} <= set(said)
-    assert any(text.strip() == "knee: 30 degrees more bent" for text in said)
+    assert any(text.strip() == "left knee: 30 degrees more bent" for text in said)
     assert any(text.strip() == "no single angle stands out" for text in said)
     assert not outside(figure)
     assert figure.get_figwidth() * figure.dpi == 1400
