@@ -18,7 +18,7 @@ from comparison.subjects import Subject
 from comparison.words import SIDES, finding, joint_names
 from datamodules.skeleton import BONES, JOINTS, flip
 from errors import InputError
-from scoring.explanations import LIMBS, PARTS, Explanation, bone_differences, explain
+from scoring.explanations import LIMBS, PARTS, Explanation, bone_differences, explain, telling
 from scoring.views import Views, clearly_differ, views
 
 TORSO: Final = (JOINTS.index("pelvis"), JOINTS.index("neck"))
@@ -257,12 +257,11 @@ def _findings(why: Explanation, seen: Views) -> tuple[Finding, ...]:
     trunk = names.index("trunk")
     side = SIDES.get(seen.name(0), "unclear")
     found: list[Finding] = []
+    own = telling(why.difference)[0]
     for k in why.gain[0].argsort(descending=True, stable=True).tolist():
         part, difference = PARTS[k], float(why.difference[0, k])
-        if not why.gain[0, k] > 0 or not abs(difference) >= SMALL:
+        if not own[k] or not why.gain[0, k] > 0 or not abs(difference) >= SMALL:
             continue
-        if part.against is None and any(one.part in ("trunk", "whole body") for one in found):
-            continue  # both are the trunk's direction: the one that explains less says nothing more
         words = finding(
             part.name,
             float(why.angle[0, k]),

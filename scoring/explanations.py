@@ -27,6 +27,7 @@ SHORTEST_BONE: Final = 0.15
 """In torso lengths: a bone that looks shorter points at the camera, and its direction in the picture says nothing."""
 
 _AT: Final = {name: index for index, name in enumerate(JOINTS)}
+_SIDES: Final = ("left", "right")
 _PELVIS: Final = _AT["pelvis"]
 _NECK: Final = _AT["neck"]
 
@@ -83,7 +84,7 @@ def _parts() -> tuple[Part, ...]:
         Part("trunk", trunk, None, _hanging_on(_NECK)),
         Part("head", (_NECK, _AT["head"]), trunk, (_AT["head"],)),
     ]
-    for side in ("left", "right"):
+    for side in _SIDES:
         for upper, middle, lower, name in (
             ("shoulder", "elbow", "wrist", "arm"),
             ("hip", "knee", "ankle", "hip"),
@@ -101,7 +102,7 @@ arm (at the shoulder), elbow, hip and knee."""
 LIMBS: Final[dict[str, tuple[str, ...]]] = {
     f"{side} {limb}": tuple(f"{side} {joint}" for joint in joints)
     for limb, joints in (("arm", ("arm", "elbow")), ("leg", ("hip", "knee")))
-    for side in ("left", "right")
+    for side in _SIDES
 }
 """Limbs, and the parts whose angles are replaced together."""
 
@@ -175,6 +176,23 @@ def explain(pose: Tensor, reference: Tensor, embed: Embed) -> Explanation:
         limb_cost=score[:, k + 1 : -1] - score[:, :1],
         mended=score[:, -1],
     )
+
+
+def telling(difference: Tensor) -> Tensor:
+    """Which parts [N, K] say something of their own, given the differences [N, K] of `Explanation`.
+
+    Trunk and whole body are one angle, the trunk's direction. The body as a whole is turned where the thighs turned
+    along; where they are nearer to the reference's directions as they are, the trunk leans.
+    """
+    names = [part.name for part in PARTS]
+    whole, trunk, hips = names.index("whole body"), names.index("trunk"), [names.index(f"{s} hip") for s in _SIDES]
+    along = difference[:, hips].abs().nanmean(1)
+    # hips are measured against the trunk: in the picture thighs differ by both together
+    still = _wrapped(difference[:, hips] + difference[:, trunk, None]).abs().nanmean(1)
+    leans = still < along
+    result = torch.ones_like(difference, dtype=torch.bool)
+    result[:, whole], result[:, trunk] = ~leans, leans
+    return result
 
 
 def angles(pose: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from scoring.explanations import (
     bone_differences,
     explain,
     random_poses,
+    telling,
     turned,
 )
 
@@ -85,6 +86,20 @@ def test_a_planted_difference_comes_first_with_its_number_and_sign(
     assert (found.gain.argmax(dim=1) == which).all()
     torch.testing.assert_close(found.score + found.cost[:, which], torch.full((20,), 100.0).double(), atol=1e-3, rtol=0)
     torch.testing.assert_close(found.mended, torch.full((20,), 100.0).double(), atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize(("part", "other"), [("trunk", "whole body"), ("whole body", "trunk")])
+def test_a_leaning_trunk_is_told_from_a_turned_body(part: str, other: str, encoder: GCNEncoder) -> None:
+    _, joint, moved, degrees = next(one for one in PLANTED if one[0] == part)
+    references = random_poses(20, seed=3)
+    poses = torch.stack([bent(one, joint, moved, degrees) for one in references])
+    told = telling(explain(poses, references, embedder(encoder)).difference)
+    assert told[:, NAMES.index(part)].all()
+    assert not told[:, NAMES.index(other)].any()
+    assert told[:, [k for k, name in enumerate(NAMES) if name not in (part, other)]].all()
+    poses[:, [AT["left_knee"], AT["right_knee"]]] = torch.nan  # then nobody knows: the body is turned
+    told = telling(explain(poses, references, embedder(encoder)).difference)
+    assert told[:, NAMES.index("whole body")].all()
 
 
 def test_all_at_once_agrees_with_a_slow_loop(encoder: GCNEncoder) -> None:
