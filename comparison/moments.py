@@ -150,10 +150,10 @@ def _joints(subject: Subject, rows: list[int], model: PoseModel) -> Tensor:
 
 
 def _match(fit: Fit, row: int) -> tuple[int, int, float]:
-    """Of the reference's frames that a frame of the attempt is matched with, the nearest; with the score."""
+    """Of the reference's frames that a frame of the attempt is matched with, the one that stands for their mean."""
     own = np.flatnonzero(fit.path[:, 1] == row)
-    best = own[fit.score[own].argmax()]
-    return int(fit.path[best, 0]), row, float(fit.score[best])
+    typical = own[np.abs(fit.score[own] - fit.score[own].mean()).argmin()]
+    return int(fit.path[typical, 0]), row, float(fit.score[typical])
 
 
 def _seconds(subject: Subject) -> npt.NDArray[np.float64]:

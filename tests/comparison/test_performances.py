@@ -132,6 +132,18 @@ def test_a_climb_with_an_arm_moved_and_frames_repeated(model: PoseModel, speed21
     assert report.total < plain.total
 
 
+def test_a_moment_that_is_matched_with_many_is_shown_with_one_that_stands_for_them(model: PoseModel) -> None:
+    reference = filmed(5, 1)
+    cut = len(reference.xy) // 2
+    attempt = subject(reference.xy[:cut])  # ends in the air: its last frame is matched with all that follows
+    report = compare_performances([reference], attempt, model)
+    assert report.moments[0].attempt_row >= cut - 4
+    for one in report.moments:
+        matched = report.path[report.path[:, 1] == one.attempt_row, 0]
+        assert one.reference_row in matched
+        assert abs(one.score - report.score[one.attempt_row]) < 25
+
+
 def test_one_frame_misread_by_the_estimator_is_no_worst_moment(model: PoseModel) -> None:
     reference, attempt, (begin, end) = planted(5, 0, "left knee", 30)
     xy = attempt.xy.copy()
