@@ -81,7 +81,11 @@ def read_subjects(path: Path, source: Source, person: int | None = None) -> list
     media = ClipMedia(path.stem, "score", (real,), (0,) if photograph else None, performers, real.parent)
     if source.cache is not None:
         return _cached(source.cache, path.stem, path.name, media)
-    poses = extract_clip(media, source.pipeline())
+    pipeline = source.pipeline()
+    try:
+        poses = extract_clip(media, pipeline)
+    except InputError as error:  # the pipeline names the file only where that could not be read
+        raise InputError(str(error) if str(real) in str(error) else f"{path}: {error}") from None
     return _ordered(
         [
             Subject(path.name, poses.xy[p], poses.confidence[p], poses.frame, poses.time, media)

@@ -91,6 +91,15 @@ def test_photographs_keep_everybody_and_videos_their_performers(
     assert [(one.performers, one.frames) for one in asked] == [(None, (0,)), (1, None), (2, None), (3, None)]
 
 
+def test_a_picture_of_nobody_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def extract_clip(media: ClipMedia, pipeline: object) -> ClipPoses:
+        raise InputError("no person found in it")
+
+    monkeypatch.setattr(subjects, "extract_clip", extract_clip)
+    with pytest.raises(InputError, match=r"b\.jpg: no person found in it"):
+        read_subjects(photograph(tmp_path / "b.jpg"), Source(lambda: None, None))  # type: ignore[arg-type, return-value]
+
+
 def test_a_link_is_followed(tmp_path: Path) -> None:
     (tmp_path / "inside").mkdir()
     write(tmp_path / "cache", "anna", pose())
