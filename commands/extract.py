@@ -23,7 +23,7 @@ from keypoints.clip_poses import ClipPoses, FailedClip
 from keypoints.ledger import Ledger, OtherSettings
 from keypoints.pipeline import Pipeline
 from keypoints.progress import ExtractionProgress
-from keypoints.summary import summarise, text
+from keypoints.summary import shortened, summarise, text
 from lightning_modules.extraction import Extraction
 
 PLACES = ("accelerator", "strategy", "devices", "num_nodes")
@@ -58,8 +58,6 @@ def run(arguments: Sequence[str]) -> int:
     data = build(parser, Namespace(data=config.data)).data
     source = type(data).__module__.split(".")[-1]
     clips, rejected = list(data.media()), list(data.rejected)
-    for name, reason in rejected:
-        print(f"left out: {name}: {reason}")
     if not clips:
         raise InputError(f"{source}: no clip to extract; see `python run.py extract --help`")
     pipeline = build_pipeline(config)  # after the media: networks take their time
@@ -98,6 +96,8 @@ def _extract(
         progress.clip()
 
     if trainer.is_global_zero:
+        for line in shortened("left out", rejected):
+            print(line)
         print(f"{len(clips) - len(left)} of {len(clips)} clips are done; extracting {len(left)} into {ledger.cache}")
     with progress:
         module = Extraction(pipeline, ledger, left, StripBuilder, finished, progress.looked)

@@ -40,7 +40,7 @@ def check_cache(root: str | Path) -> Iterator[Problem]:
     """Every problem of every clip, in the order of the clips; one for each rule a clip breaks, at its first frame.
 
     Beyond what `read_cache` refuses: poses that are one point or (0, 0), which mostly stand for missing ones, times
-    that do not grow with the frames, and persons with fewer than 2 poses.
+    that do not grow with the frames, and persons with fewer than 2 poses (in a photograph, with none).
 
     Raises:
         InputError: no such folder, or no clip in it.
@@ -97,8 +97,9 @@ def _few_poses(clip: str, rows: ClipRows) -> Iterator[Problem]:
     seen = ~np.isnan(rows.xy).any(axis=-1).all(axis=-1)
     for person in np.unique(rows.person):
         frames = seen[rows.person == person]
-        if frames.sum() < MIN_POSES:
-            what = f"a pose in {frames.sum()} of {len(frames)} frames, at least {MIN_POSES} needed"
+        needed = min(MIN_POSES, len(frames))  # a photograph has one frame
+        if frames.sum() < needed:
+            what = f"a pose in {frames.sum()} of {len(frames)} frames, at least {needed} needed"
             yield Problem(clip, None, f"person {person}: {what}")
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from datamodules.media import ClipMedia
 from keypoints.ledger import Ledger
 
-FAILURES_SHOWN = 10
+SHOWN = 10
 
 
 def summarise(
@@ -79,7 +79,13 @@ def text(summary: dict[str, Any]) -> str:
         f"by {made['detector']}, {made['estimator']}; weights {(made['weights_sha256'] or 'without hash')[:12]}, "
         f"{made['weights_licence']}",
     ]
-    lines += [f"failed: {failure['clip']}: {failure['reason']}" for failure in failed[:FAILURES_SHOWN]]
-    if len(failed) > FAILURES_SHOWN:
-        lines.append(f"... and {len(failed) - FAILURES_SHOWN} more, all in the summary's file")
+    lines += shortened("failed", [(failure["clip"], failure["reason"]) for failure in failed])
     return "\n".join(lines)
+
+
+def shortened(what: str, reasons: Sequence[tuple[str, str]]) -> list[str]:
+    """Lines of names and reasons, the first `SHOWN` of them."""
+    lines = [f"{what}: {name}: {reason}" for name, reason in reasons[:SHOWN]]
+    if len(reasons) > SHOWN:
+        lines.append(f"{what}: {len(reasons) - SHOWN} more, all in the summary's file")
+    return lines

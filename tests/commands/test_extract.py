@@ -17,7 +17,10 @@ import run
 from datamodules.cache import list_clips, read_cache, read_provenance
 from keypoints.ledger import FOLDER
 from tests.conftest import REPO
+from tests.data.aqa7.make import make as make_aqa7
+from tests.data.finediving.make import make as make_finediving
 from tests.keypoints.fakes import picture, walking, write_frames, write_photograph
+from tests.keypoints.media_files import write_video
 from tests.refusal import assert_one_line
 
 KILLS = 20
@@ -75,7 +78,7 @@ def test_every_clip_is_extracted_with_its_provenance(whole: Path, media: Path) -
     assert settings["detector"]["class_path"] == "tests.keypoints.fakes.BarDetector"
     assert settings["turn_below"] == 0
     assert settings["decided"] == "exact"
-    assert run.main(["check", str(whole)]) in (0, 2)  # photographs have one frame, which `check` remarks on
+    assert run.main(["check", str(whole)]) == 0
 
 
 def test_summary_and_contact_sheets(whole: Path, media: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -145,6 +148,39 @@ def test_wrong_options(
 def test_a_config_for_training_serves_by_its_data_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run.main(["extract", "--config=demo.yaml", f"--data.root={tmp_path}"]) == 2
     assert_one_line(capsys.readouterr().err, "no photographs or videos")
+
+
+def test_aqa7_from_frames_and_videos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = make_aqa7(tmp_path)
+    diving = next(name for name in list_clips(tmp_path / "cache") if name.startswith("diving_"))
+    synchronised = next(name for name in list_clips(tmp_path / "cache") if name.startswith("sync_diving_3m_"))
+    for path in write_frames(root / "diving-out" / diving[-3:], walking(6)).iterdir():
+        path.rename(path.with_suffix(".jpg"))
+    two = [picture((10 + 3 * frame, 40, 20, 60), (60 + 3 * frame, 40, 20, 60)) for frame in range(6)]
+    write_video(root / "Actions" / "sync_diving_3m" / f"{synchronised[-3:]}.avi", two)
+    options = words(root, tmp_path / "new")
+    options[1] = "--config=aqa7.yaml"
+    assert run.main(options) == 0
+    assert list_clips(tmp_path / "new") == [diving, synchronised]
+    assert "left out: gym_vault" in capsys.readouterr().out
+    frames, video = read_cache(tmp_path / "new", [diving]), read_cache(tmp_path / "new", [synchronised])
+    assert frames.frame.tolist() == [1, 2, 3, 4, 5, 6]
+    assert np.isnan(frames.time).all()
+    assert video.track_person.tolist() == [0, 1]
+    assert video.frame.tolist() == [*range(6)] * 2
+    assert (np.diff(video.time[:6]) > 0).all()
+
+
+def test_finediving_keeps_the_numbers_of_the_competition(tmp_path: Path) -> None:
+    root = make_finediving(tmp_path)
+    dive = read_cache(tmp_path / "cache", ["01_0"])
+    folder = write_frames(root / "01" / "0", walking(len(dive.frame)))
+    for path, number in zip(sorted(folder.iterdir()), dive.frame, strict=True):
+        path.rename(folder / f"{number:05d}.jpg")
+    options = words(root, tmp_path / "new")
+    options[1] = "--config=finediving.yaml"
+    assert run.main(options) == 0
+    np.testing.assert_array_equal(read_cache(tmp_path / "new", ["01_0"]).frame, dive.frame)
 
 
 def test_a_full_disk_ends_the_run_in_one_line(

@@ -102,7 +102,11 @@ def joints(row: int, joint: int | slice, value: Any) -> np.ndarray[Any, Any]:
         ({"time": [0.0, 0.1, 0.1, np.nan]}, "clip, frame 12: person 0: time 0.1 s does not come after 0.1 s"),
         ({"time": [0.0, np.nan, 0.1, 0.2]}, None),
         ({"xy": np.full((4, 15, 2), np.nan)}, "clip: person 0: a pose in 0 of 4 frames, at least 2 needed"),
-        ({"frames": 1}, "clip: person 0: a pose in 1 of 1 frames, at least 2 needed"),
+        ({"frames": 1}, None),  # a photograph
+        (
+            {"xy": np.full((1, 15, 2), np.nan), "frames": 1},
+            "clip: person 0: a pose in 0 of 1 frames, at least 1 needed",
+        ),
     ],
 )
 def test_what_the_reader_accepts_but_makes_no_sense(
