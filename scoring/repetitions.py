@@ -34,8 +34,6 @@ side, repetitions have over 0.9, and a pause may have 0.45; where not, a repetit
 clips, each of another performer and camera than its reference, of qualities from 0.2 to 1: in 73 the count
 is right; and on 12 joins of real climbing runs (SPEED21), the reference another climber's: 36 of 36 found."""
 
-_BEGIN: Final = FASTEST + 1
-
 
 class Repetition(NamedTuple):
     """One attempt.
@@ -107,8 +105,9 @@ def _search(reference: Tensor, clip: Tensor, stretches: list[tuple[int, int]]) -
 def best_fit(distance: Tensor) -> tuple[float, Tensor]:
     """The stretch of columns that the rows fit best: time warping whose begin and end in the columns are open.
 
-    Every column moves the reference on by 0 to `FASTEST` rows. A row that a path comes to costs its distance (rows that
-    are passed over cost as much as the one they lead to), a row that it stays in `WAIT_WEIGHT` of it.
+    Every column moves the reference on by 0 to `FASTEST` rows, the first one from before the first row. A row that a
+    path comes to costs its distance (rows that are passed over cost as much as the one they lead to), a row that it
+    stays in `WAIT_WEIGHT` of it.
 
     Args:
         distance: [R, F], finite.
@@ -118,26 +117,24 @@ def best_fit(distance: Tensor) -> tuple[float, Tensor]:
         columns are too few.
     """
     rows, columns = distance.shape
-    sums = distance.new_full((rows,), torch.inf)
-    steps = torch.zeros(columns, rows, dtype=torch.uint8)
-    ends = distance.new_full((columns,), torch.inf)
-    for column, cost in enumerate(distance.T.contiguous()):
-        ways = distance.new_full((FASTEST + 1, rows), torch.inf)
-        ways[0] = sums + WAIT_WEIGHT * cost
-        for ahead in range(1, min(FASTEST, rows - 1) + 1):
-            ways[ahead, ahead:] = sums[:-ahead] + ahead * cost[ahead:]
-        sums, step = ways.min(0)
-        if cost[0] <= sums[0]:
-            sums[0], step[0] = cost[0], _BEGIN
-        steps[column] = step
+    weights = distance.new_tensor([*range(FASTEST, 0, -1), WAIT_WEIGHT])
+    costs = distance.T[:, None] * weights[:, None]  # [F, ways, R]
+    # sums behind FASTEST places for what lies before the first row, of which the last, where paths begin, costs nothing
+    sums = distance.new_full((FASTEST + rows,), torch.inf)
+    sums[FASTEST - 1] = 0
+    came_from = sums.unfold(0, rows, 1)
+    ways = torch.empty(columns, rows, dtype=torch.int64)
+    ends = distance.new_empty(columns)
+    for column in range(columns):
+        sums[FASTEST:], ways[column] = (came_from + costs[column]).min(0)
         ends[column] = sums[-1]
     if not columns or not bool(ends.isfinite().any()):
         return torch.inf, torch.empty(0, 2, dtype=torch.int64)
-    column, row, table = int(ends.argmin()), rows - 1, steps.numpy()
-    mean, path = float(ends[column]) / rows, [(row, column)]
-    while table[column, row] != _BEGIN:
-        row, column = row - int(table[column, row]), column - 1
+    column, row, table = int(ends.argmin()), rows - 1, ways.numpy()
+    mean, path = float(ends[column]) / rows, []
+    while row >= 0:
         path.append((row, column))
+        row, column = row - (FASTEST - int(table[column, row])), column - 1
     return mean, torch.tensor(path[::-1])
 
 
