@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from benchmarks.people import turned, turned_box
 from keypoints.types import Floats, Image
 from keypoints.warp import Warp
-from tests.keypoints.annotated_people import annotated, turned, turned_box
+from tests.keypoints.annotated_people import annotated
 
 COCO = Warp((192, 256), 1.25, udp=False)
 UDP = Warp((192, 256), 1.25, udp=True)

@@ -3,12 +3,13 @@ import math
 import numpy as np
 import pytest
 
+from benchmarks.people import Person, turned, turned_box
 from errors import InputError
 from keypoints.blazepose_weights import blazepose_file
 from keypoints.detectors import blazepose
 from keypoints.detectors.blazepose import BlazePoseDetector
 from keypoints.types import Floats, Frame, Image, People
-from tests.keypoints.annotated_people import Person, annotated, turned, turned_box
+from tests.keypoints.annotated_people import annotated
 
 SOURCES = ("mpii", "coco")
 
@@ -31,7 +32,7 @@ def photographs() -> dict[str, list[Person]]:
     files: dict[str, list[Person]] = {}
     for source in SOURCES:
         for person in annotated(source):
-            files.setdefault(person.file, []).append(person)
+            files.setdefault(person.path.name, []).append(person)
     return files
 
 
@@ -240,5 +241,5 @@ def test_a_score_out_of_range_is_refused(min_score: float) -> None:
 
 
 def test_a_higher_score_finds_fewer(detector: BlazePoseDetector) -> None:
-    image = next(person.image for person in annotated("coco") if person.file == "000000197388.jpg")
+    image = next(person.image for person in annotated("coco") if person.path.name == "000000197388.jpg")
     assert len(people_in(detector, image).score) > len(people_in(BlazePoseDetector(min_score=0.74), image).score)

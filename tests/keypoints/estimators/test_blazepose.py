@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 
+from benchmarks.people import Person, turned, turned_box, turned_points
 from datamodules.media import ClipMedia
 from datamodules.skeleton import JOINTS, KEYPOINTS, convert
 from errors import InputError
@@ -14,7 +15,7 @@ from keypoints.estimators.blazepose import BlazePoseEstimator
 from keypoints.pipeline import Pipeline, extract_clip
 from keypoints.types import Crop, Floats, Frame, Image, Keypoints
 from tests.conftest import shared_data
-from tests.keypoints.annotated_people import Person, annotated, turned, turned_box, turned_points
+from tests.keypoints.annotated_people import annotated
 
 LAYOUT = KEYPOINTS["blazepose33"]
 
@@ -71,7 +72,7 @@ def test_joints_of_annotated_people(
             assert (keypoints.confidence >= 0).all()
             assert (keypoints.confidence <= 1).all()
             xy, _ = convert(keypoints.xy, keypoints.confidence, estimator.layout)
-            assert np.isfinite(xy).all(), person.file
+            assert np.isfinite(xy).all(), person.path
 
 
 @pytest.mark.parametrize(("source", "people", "mean"), [("mpii", 5, 0.035), ("coco", 7, 0.058)])
@@ -241,7 +242,7 @@ def test_photographs_through_the_pipeline(estimator: BlazePoseEstimator) -> None
     folder = shared_data("people") / "mpii"
     pipeline = Pipeline(BlazePoseDetector(), estimator)  # mypy sees that both keep to the protocols
     for person in annotated("mpii")[2:4]:
-        poses = extract_clip(ClipMedia("one", "photographs", (folder / person.file,), (0,), None, folder), pipeline)
+        poses = extract_clip(ClipMedia("one", "photographs", (person.path,), (0,), None, folder), pipeline)
         hips = [JOINTS.index("left_hip"), JOINTS.index("right_hip")]
         true = person.joints[[person.names.index("left_hip"), person.names.index("right_hip")]]
         distance = np.linalg.norm(poses.xy[:, 0, hips] - true, axis=-1).mean(axis=-1)

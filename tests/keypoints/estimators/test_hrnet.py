@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.people import Person, turned, turned_box, turned_points
 from datamodules.skeleton import KEYPOINTS
 from errors import InputError
 from keypoints.types import Floats, Image, Keypoints
 from tests.conftest import shared_data
-from tests.keypoints.annotated_people import Person, annotated, turned, turned_box, turned_points
+from tests.keypoints.annotated_people import annotated
 from tests.keypoints.test_heatmaps import many
 
 if importlib.util.find_spec("mmpose") is None:
