@@ -4,12 +4,12 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 
 from comparison.subjects import Subject
 from datamodules.media import ClipMedia
 from drawing.overlay import draw_skeleton
+from experiments.made_up_videos import write_video
 
 
 def stick_video(folder: Path, clip: Subject, size: tuple[int, int] = (640, 480)) -> Subject:
@@ -30,14 +30,8 @@ def stick_video(folder: Path, clip: Subject, size: tuple[int, int] = (640, 480))
     rate = (
         Fraction(1 / float(np.diff(clip.time).mean())).limit_denominator(1000) if len(clip.time) > 1 else Fraction(25)
     )
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=rate, options={"crf": "20", "preset": "veryfast"})
-        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
-        wall = np.full((size[1], size[0], 3), (206, 214, 222), np.uint8)
-        wall[-size[1] // 12 :] = (170, 158, 140)
-        for pose in xy:
-            frame = av.VideoFrame.from_ndarray(draw_skeleton(wall, pose, thickness=6), format="rgb24")
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
+    wall = np.full((size[1], size[0], 3), (206, 214, 222), np.uint8)
+    wall[-size[1] // 12 :] = (170, 158, 140)
+    write_video(path, (draw_skeleton(wall, pose, thickness=6) for pose in xy), rate)
     media = ClipMedia(clip.name, "made up", (path,), None, 1, folder)
     return replace(clip, name=path.name, xy=xy.astype(np.float32), media=media)
