@@ -13,7 +13,7 @@ from lightning import Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from commands.configs import CONFIGS
-from commands.pose_parser import build, build_pipeline, pose_parser, provenance
+from commands.pose_parser import build, build_pipeline, part, pose_parser, provenance
 from datamodules.base import PoseDataModule
 from datamodules.media import ClipMedia
 from datamodules.media_folder import MediaFolder
@@ -21,6 +21,7 @@ from drawing.contact_sheet import StripBuilder, contact_sheet
 from errors import InputError
 from keypoints.clip_poses import ClipPoses, FailedClip
 from keypoints.ledger import Ledger, OtherSettings
+from keypoints.photographs import read_image
 from keypoints.pipeline import Pipeline
 from keypoints.progress import ExtractionProgress
 from keypoints.summary import shortened, summarise, text
@@ -55,7 +56,7 @@ def run(arguments: Sequence[str]) -> int:
     others = set(inspect.signature(Trainer.__init__).parameters) - {"self", *PLACES}
     parser.add_class_arguments(Trainer, "trainer", skip=others, instantiate=False)
     config = parser.parse_args(list(arguments[1:]))
-    data = build(parser, Namespace(data=config.data)).data
+    data = build(parser, part(config, "data")).data
     source = type(data).__module__.split(".")[-1]
     clips, rejected = list(data.media()), list(data.rejected)
     if not clips:
@@ -121,7 +122,7 @@ def _sheets(ledger: Ledger, clips: list[ClipMedia]) -> Iterator[Path]:
         if not pictures:
             continue
         shown = pictures[:: -(-len(pictures) // STRIPS)]
-        strips = [cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB) for path in shown]
+        strips = [read_image(path) for path in shown]
         sheet = contact_sheet(strips, action, len(pictures) - len(shown))
         name = re.sub(r"[^\w. -]", "_", action).strip(". ") or "clips"
         yield ledger.keep(f"{name}.png", bytes(cv2.imencode(".png", sheet[..., ::-1])[1]))

@@ -45,12 +45,17 @@ def build(parser: ArgumentParser, config: Namespace) -> Namespace:
         InputError: the first cause: jsonargparse wraps it up in lists of types.
     """
     try:
-        return parser.instantiate(config)
+        return cast(Namespace, parser.instantiate(config))
     except ValueError as error:
         cause: BaseException = error
         while cause.__cause__ is not None and not isinstance(cause, InputError):
             cause = cause.__cause__
         raise InputError(str(cause)) from error
+
+
+def part(config: Namespace, name: str) -> Namespace:
+    """One part of parsed options, as if nothing else had been given."""
+    return Namespace(**{name: config[name]})  # type: ignore[no-untyped-call]  # jsonargparse leaves it without types
 
 
 def build_pipeline(config: Namespace) -> Pipeline:
@@ -61,7 +66,7 @@ def build_pipeline(config: Namespace) -> Pipeline:
     """
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(Pipeline, "pose")
-    return cast(Pipeline, build(parser, Namespace(pose=config.pose)).pose)
+    return cast(Pipeline, build(parser, part(config, "pose")).pose)
 
 
 def provenance(parser: Parser, config: Namespace, pipeline: Pipeline, source: str) -> Provenance:

@@ -10,6 +10,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Literal
 
+import torch
 from jsonargparse import Namespace
 
 from commands.configs import CONFIGS
@@ -24,6 +25,7 @@ from datamodules.cache import SUFFIX
 from datamodules.media_files import entries, is_image, is_video
 from drawing.comparison import save_comparison
 from errors import InputError
+from keypoints.pipeline import Pipeline
 
 PICTURES = (".png", ".svg", ".pdf")
 
@@ -103,7 +105,7 @@ def _compare(options: Namespace) -> tuple[list[str], PoseReport | PerformanceRep
     _check_kinds(files)
     _check_different(files, persons)
     model = PoseModel.load(options.checkpoint)
-    source = Source(functools.cache(lambda: build_pipeline(options)), options.keypoints)
+    source = Source(functools.cache(lambda: _pipeline(options)), options.keypoints)
     lines: list[str] = []
     subjects = [_subject(path, source, person, lines) for path, person in zip(files, persons, strict=True)]
     references, attempt = subjects[:-1], subjects[-1]
@@ -126,6 +128,13 @@ def _compare(options: Namespace) -> tuple[list[str], PoseReport | PerformanceRep
         )
         save_comparison(performance_picture(report), options.output)
     return lines, report
+
+
+def _pipeline(options: Namespace) -> Pipeline:
+    """Where poses come from, on a GPU if there is one."""
+    pipeline = build_pipeline(options)
+    pipeline.place("cuda" if torch.cuda.is_available() else "cpu")
+    return pipeline
 
 
 def _subject(path: Path, source: Source, person: int | None, lines: list[str]) -> Subject:
