@@ -61,10 +61,11 @@ def annotated(root: Path, source: str) -> list[Person]:
 
 def turned(image: Image, turns: int) -> Image:
     """The image turned clockwise by quarter turns."""
-    return np.ascontiguousarray(np.rot90(image, -turns))
+    result: Image = np.ascontiguousarray(np.rot90(image, -turns))
+    return result
 
 
-def turned_points(xy: npt.NDArray[np.floating], image: Image, turns: int) -> Points:
+def turned_points(xy: Points | Floats, image: Image, turns: int) -> Points:
     """Where points [..., 2] of the image are once it has been turned clockwise."""
     height, width = image.shape[:2]
     for _ in range(turns):

@@ -164,7 +164,7 @@ def test_turned_crops_find_who_is_turned(narrow_hrnet: dict[str, str], turns: in
     people = annotated("coco")
     lying = [
         Person(
-            person.file,
+            person.path,
             turned(person.image, turns),
             turned_box(person.box, person.image, turns),
             turned_points(person.joints, person.image, turns),
