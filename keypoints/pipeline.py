@@ -50,6 +50,7 @@ class _Person:
     xy: Floats
     confidence: Floats
     sureness: float = -1.0
+    moved: float = np.inf
     turns: int = 0
     open_looks: int = 1
 
@@ -77,7 +78,8 @@ class _Look:
     person: _Person
     crop: Crop
     turns: int
-    again: bool  # cut by what the first look said
+    aimed: bool  # cut by what a network said of the body, not by a mere box
+    before: Floats | None = None  # [15, 2], what the look said that this one repeats
 
 
 class Pipeline:
@@ -90,7 +92,8 @@ class Pipeline:
         detector: finds the people of a frame.
         estimator: finds a person's keypoints.
         turn_below: people whose mean confidence over the 15 joints is lower are also looked at turned by 90, 180 and
-            270 degrees, and the surest answer is kept: for bodies upside down. 0 never turns.
+            270 degrees: for bodies upside down. Kept is the answer that moved least when the estimator looked at it
+            again; of estimators that look once only, the surest. 0 never turns.
         interpolate: longest gap, in frames, that is filled in for a joint between two seen poses; 0 leaves all missing.
         most_people: how many people of a frame, the largest, are looked at.
 
@@ -223,19 +226,23 @@ class Pipeline:
         return self.estimator.decode(self.estimator.network(pixels), [look.crop for look in batch])
 
     def _settle(self, look: _Look, found: Keypoints, i: int) -> list[_Look]:
-        """Keep the answer if it is the surest so far; the looks that should follow."""
+        """Keep the answer if it is the best so far; the looks that should follow."""
         clip, person = look.clip, look.person
         clip.looks += 1
         assert person.image is not None
-        if found.roi is not None and not look.again and np.isfinite(found.roi[i]).all():
-            crop = self.estimator.crop(person.image, person.box, found.roi[i])
-            return [_Look(clip, person, crop, look.turns, True)]
         xy, confidence = convert(found.xy[i], found.confidence[i], self.estimator.layout)
         assert confidence is not None
         sureness = float(confidence.mean())
+        enough = look.before is not None or (look.aimed and sureness >= self.turn_below)
+        if found.roi is not None and not enough and np.isfinite(found.roi[i]).all():
+            crop = self.estimator.crop(person.image, person.box, found.roi[i])
+            return [_Look(clip, person, crop, look.turns, True, xy)]
         upright = person.sureness < 0
-        if sureness > person.sureness:
-            person.xy, person.confidence, person.sureness, person.turns = xy, confidence, sureness, look.turns
+        moved = np.inf if look.before is None else _distance(xy, look.before)
+        # networks are as sure of bodies that they see the wrong way round, but say something else at every look
+        if (moved, -sureness) < (person.moved, -person.sureness):
+            person.xy, person.confidence, person.turns = xy, confidence, look.turns
+            person.moved, person.sureness = moved, sureness
         more = []
         if upright and sureness < self.turn_below:
             for turns in (1, 2, 3):
@@ -310,6 +317,13 @@ def _chunks(
         except InputError as error:
             clip.failure = str(error)
         yield clip, []
+
+
+def _distance(xy: Floats, other: Floats) -> float:
+    """Mean distance in pixels of the joints that both have; infinite if there are none."""
+    distances = np.linalg.norm(xy - other, axis=1)
+    both = np.isfinite(distances)
+    return float(distances[both].mean()) if both.any() else np.inf
 
 
 def _is_photograph(media: ClipMedia) -> bool:

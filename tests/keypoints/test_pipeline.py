@@ -1,17 +1,21 @@
 """The pipeline on a made-up world in which every right answer is known."""
 
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmarks.people import turned_points
 from datamodules.media import ClipMedia
 from datamodules.skeleton import JOINTS, convert
 from errors import InputError
 from keypoints.clip_poses import ClipPoses, FailedClip
 from keypoints.pipeline import CHUNK, Pipeline, extract_clip
+from keypoints.types import Crop, Floats, Frame, Image, Keypoints, People
 from tests.keypoints.fakes import (
+    SIDE,
     BarDetector,
     BarEstimator,
     frame_folder,
@@ -113,6 +117,62 @@ def test_bodies_that_are_turned_are_found_by_turning(tmp_path: Path, turns: int)
 def test_who_is_sure_upright_is_not_turned(tmp_path: Path) -> None:
     path = write_photograph(tmp_path / "upright.png", picture((50, 20, 40, 80)))
     found = extract_clip(photograph(path), Pipeline(BarDetector(), BarEstimator(), turn_below=0.5))
+    assert (found.looks, found.turned) == (1, 0)
+
+
+class Boaster(BarEstimator):
+    """Looks twice, and is surest where the body is not upright; but there every look says something else."""
+
+    def __init__(self) -> None:
+        super().__init__(second_look=True)
+
+    def crop(self, image: Image, box: Floats, roi: Floats | None = None, turns: int = 0) -> Crop:
+        crop = super().crop(image, box, roi, turns if roi is None else round(float(roi[3])))
+        upright = crop.pixels[: SIDE // 2].mean() > crop.pixels[SIDE // 2 :].mean() + 50
+        if roi is not None and not upright:
+            crop.to_image[:, 2] += 10 * roi[2]
+        return crop
+
+    def decode(self, raw: tuple[Floats, ...], crops: Sequence[Crop]) -> Keypoints:
+        found = super().decode(raw, crops)
+        roi = np.full((len(crops), 4), 2, np.float32)
+        for i, crop in enumerate(crops):
+            roi[i, 3] = np.arctan2(crop.to_image[1, 0], crop.to_image[0, 0]) / (np.pi / 2)  # in turns
+        return Keypoints(found.xy, np.float32(1) - found.confidence, roi)
+
+
+class AimedDetector(BarDetector):
+    """Says of everybody where the body stands upright, and is wrong about it if it is turned."""
+
+    def detect(self, clip_id: str, frames: Sequence[Frame]) -> list[People]:
+        return [
+            People(found.boxes, found.score, np.tile(np.array([0, 0, 1, 0], np.float32), (len(found.boxes), 1)))
+            for found in super().detect(clip_id, frames)
+        ]
+
+
+@pytest.mark.parametrize("detector", [BarDetector(), AimedDetector()])
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+def test_the_answer_that_moves_least_when_looked_at_again_is_kept(
+    tmp_path: Path, detector: BarDetector, turns: int
+) -> None:
+    box = (50, 20, 40, 80)
+    path = write_photograph(tmp_path / "turned.png", picture(box, turns=turns, size=(160, 160)))
+    aimed = isinstance(detector, AimedDetector)
+    without = extract_clip(photograph(path), Pipeline(detector, Boaster()))
+    assert (without.looks, without.turned) == (1 if aimed else 2, 0)
+    np.testing.assert_allclose(without.confidence, 0.75 if turns else 0.1, atol=1e-6)
+
+    found = extract_clip(photograph(path), Pipeline(detector, Boaster(), turn_below=0.8))
+    assert (found.looks, found.turned) == (8, turns > 0)  # twice each way round, also where the detector has aimed
+    np.testing.assert_allclose(found.confidence, 0.1, atol=1e-6)  # not the surest
+    expected = turned_points(joints_of(*box), np.zeros((160, 160, 3), np.uint8), turns)
+    np.testing.assert_allclose(found.xy[0, 0], expected, atol=TOLERANCE)
+
+
+def test_a_detector_that_has_aimed_saves_the_second_look_of_who_is_sure(tmp_path: Path) -> None:
+    path = write_photograph(tmp_path / "turned.png", picture((50, 20, 40, 80), turns=2))
+    found = extract_clip(photograph(path), Pipeline(AimedDetector(), Boaster(), turn_below=0.7))
     assert (found.looks, found.turned) == (1, 0)
 
 
