@@ -20,6 +20,8 @@ LINES = [
     for line in block.splitlines()
 ]
 MAKE = {"make demo", "make test"}
+PICTURES = [line for line in LINES if re.search(r" (score|extract|check data/mine) |made_up_videos", f"{line} ")]
+TRAINING = [line for line in LINES if line not in MAKE and line not in PICTURES]
 
 
 def test_the_two_commands_come_first_and_exist() -> None:
@@ -30,30 +32,42 @@ def test_the_two_commands_come_first_and_exist() -> None:
     assert "make test" in (REPO / ".ci" / "run").read_text()
 
 
-def test_every_command_runs(tmp_path: Path) -> None:
+def run_all(lines: list[str], folder: Path) -> None:
+    """Run commands of the README in a folder, as they stand there, but for the length of training."""
+    for line in lines:
+        words = shlex.split(line)
+        environment = {**os.environ, "PYTHONPATH": str(REPO)}
+        while "=" in words[0]:
+            name, value = words.pop(0).split("=")
+            environment[name] = value
+        assert words[0] == "python", line
+        script = [str(REPO / "run.py")] if words[1] == "run.py" else words[1:2]
+        fast = FAST if words[2] == "fit" else []
+        done = subprocess.run(
+            [sys.executable, *script, *words[2:], *fast],
+            cwd=folder, env=environment, capture_output=True, text=True, timeout=300,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{line}\n{done.stdout[-500:]}\n{done.stderr[-1500:]}"
+
+
+def test_every_command_about_training_runs(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     make_speed21(tmp_path / "data")  # data/speed21
     made = make_keypoint_folder(tmp_path / "made")
     made.rename(tmp_path / "data" / "mine")
     (tmp_path / "made" / "cache").rename(tmp_path / "data" / "mine" / "keypoints")
-    commands = [line for line in LINES if line not in MAKE]
-    assert len(commands) > 10
-    for line in commands:
-        words = shlex.split(line)
-        environment = dict(os.environ)
-        while "=" in words[0]:
-            name, value = words.pop(0).split("=")
-            environment[name] = value
-        assert words[:2] == ["python", "run.py"], line
-        fast = FAST if words[2] == "fit" else []
-        done = subprocess.run(
-            [sys.executable, str(REPO / "run.py"), *words[2:], *fast],
-            cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300,
-        )  # fmt: skip
-        assert done.returncode == 0, f"{line}\n{done.stdout[-500:]}\n{done.stderr[-1500:]}"
+    assert len(TRAINING) > 10
+    run_all(TRAINING, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/keypoint-cache.md"])
+def test_every_command_about_pictures_runs(tmp_path: Path) -> None:
+    assert len(PICTURES) > 6
+    run_all(PICTURES, tmp_path)
+    assert (tmp_path / "comparison.png").exists()
+    assert len(list((tmp_path / "data" / "mine" / "two").glob("*.parquet"))) == 6
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/keypoint-cache.md", "models/README.md"])
 def test_links_lead_somewhere(name: str) -> None:
     text = (REPO / name).read_text()
     for target in re.findall(r"\]\(([^)#]+)", text):
