@@ -39,6 +39,11 @@ with stand_ins():
     from mmpose.registry import KEYPOINT_CODECS
 
 FASTEST = TorchEngine.precisions(torch.device("cpu"))[0]
+
+# Decoding moves a quarter of a cell to one side or the other: where both neighbours are alike, any noise moves a joint
+# by half a cell, two pixels of the crop, along one axis or both.
+QUARTERS = 2 * 2**0.5 / (256 / 1.25) + 1e-4
+
 needs_bf16 = pytest.mark.skipif(FASTEST != "bf16", reason="this processor has no bf16")
 
 
@@ -180,8 +185,8 @@ def test_turned_crops_find_who_is_turned(narrow_hrnet: dict[str, str], turns: in
     ("engine", "precision", "bound"),
     [
         ("openvino", "fp32", 0.0005),
-        pytest.param("openvino", "bf16", 0.005, marks=needs_bf16),
-        pytest.param("torch", "bf16", 0.005, marks=needs_bf16),
+        pytest.param("openvino", "bf16", QUARTERS, marks=needs_bf16),
+        pytest.param("torch", "bf16", QUARTERS, marks=needs_bf16),
     ],
 )
 def test_other_engines_find_the_same(narrow_hrnet: dict[str, str], engine: Any, precision: Any, bound: float) -> None:
@@ -204,13 +209,21 @@ def first_crops(estimator: HRNet) -> Image:
 
 
 @needs_bf16
-def test_the_fast_precision_proves_itself(narrow_hrnet: dict[str, str]) -> None:
+def test_the_fast_precision_has_to_prove_itself(narrow_hrnet: dict[str, str]) -> None:
+    people = annotated("coco")
+    fast, exact = (ours(placed(**narrow_hrnet, precision=precision), people) for precision in ("bf16", "fp32"))
+    seen = (fast.confidence >= 0.2) | (exact.confidence >= 0.2)
+    width, height = np.stack([person.box[2:] - person.box[:2] for person in people]).T
+    to_crop = 256 / (1.25 * np.maximum(height, width / 0.75))
+    drift = np.linalg.norm(fast.xy - exact.xy, axis=2) * to_crop[:, None] / (192 / 1.25)
+    worst = np.sort(drift[seen])[int(np.ceil(0.95 * seen.sum())) - 1]
     estimator = placed(**narrow_hrnet)
     decision = estimator.prepare(first_crops(estimator), None)
     assert decision is not None
-    assert decision.choice == estimator.precision_in_use == "bf16"
-    assert decision.line.startswith("mmpose narrow_hrnet: openvino in bf16: bf16 moves 95 % of ")
-    forced = placed(**narrow_hrnet, precision="bf16")
+    assert decision.choice == estimator.precision_in_use == ("bf16" if worst < 0.005 else "fp32")
+    assert decision.line.startswith(f"mmpose narrow_hrnet: openvino in {decision.choice}: bf16 moves 95 % of ")
+    assert f" of {seen.sum()} joints by at most {100 * worst:.2f} % of the box" in decision.line
+    forced = placed(**narrow_hrnet, precision=decision.choice)
     np.testing.assert_array_equal(ours(estimator, annotated("coco")).xy, ours(forced, annotated("coco")).xy)
 
 
