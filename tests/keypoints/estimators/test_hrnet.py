@@ -3,7 +3,6 @@
 import gc
 import importlib.util
 import os
-import sys
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +16,6 @@ from benchmarks.people import Person, turned, turned_box, turned_points
 from datamodules.skeleton import KEYPOINTS
 from errors import InputError
 from keypoints.types import Floats, Image, Keypoints
-from tests.conftest import shared_data
 from tests.keypoints.annotated_people import annotated
 from tests.keypoints.test_heatmaps import many
 
@@ -286,29 +284,6 @@ def test_which_weights_ran(narrow_hrnet: dict[str, str]) -> None:
     assert file.weights.sha256 is not None
 
 
-def test_random_weights_are_the_same_every_time_and_leave_the_generator_alone(narrow_hrnet: dict[str, str]) -> None:
-    torch.manual_seed(5)
-    first = build(Path(narrow_hrnet["config"]), "random", False).state_dict()
-    drawn = torch.rand(3)
-    torch.manual_seed(5)
-    assert torch.equal(drawn, torch.rand(3))
-    torch.manual_seed(6)
-    second = build(Path(narrow_hrnet["config"]), "random", False).state_dict()
-    assert all(torch.equal(value, second[name]) for name, value in first.items())
-
-
-@pytest.mark.parametrize("model", ["w32", "w48"])
-@pytest.mark.parametrize("dataset", ["coco", "mpii"])
-def test_mmpose_says_where_its_weights_are(model: str, dataset: str) -> None:
-    found = mmpose_model._published(shipped_config(model, dataset))
-    assert found is not None
-    url, prefix = found
-    assert url.startswith("https://download.openmmlab.com/")
-    assert model in url
-    assert dataset in url
-    assert len(prefix) == 8
-
-
 def test_what_cannot_be_downloaded_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GCN_PSN_CACHE", str(tmp_path))
     monkeypatch.setattr(mmpose_model, "_published", lambda config: ("http://127.0.0.1:9/w32-00000000.pth", "00000000"))
@@ -399,9 +374,3 @@ def test_a_config_of_ones_own_needs_weights(narrow_hrnet: dict[str, str]) -> Non
 def test_options_that_do_not_fit(options: dict[str, Any], device: str, reason: str) -> None:
     with pytest.raises(InputError, match=reason):
         HRNet(weights="random", **options).place(device)
-
-
-def test_nothing_is_left_of_the_stand_ins() -> None:
-    assert "mmdet" not in sys.modules
-    assert "mmcv._ext" not in sys.modules
-    assert shared_data("people").is_dir()
