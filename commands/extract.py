@@ -1,5 +1,6 @@
 """`python run.py extract --config aqa7.yaml`: from a dataset's videos and photographs to its keypoint cache."""
 
+import importlib
 import inspect
 import json
 import logging
@@ -8,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
-from jsonargparse import Namespace
+from jsonargparse import ArgumentParser, Namespace
 from lightning import Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
@@ -40,7 +41,7 @@ def run(arguments: Sequence[str]) -> int:
         arguments: the words after `run.py`, the first being the command's name.
 
     Returns:
-        0 if every clip is in the cache, 1 if some could not be extracted.
+        0 if every clip is in the cache, 1 if some could not be extracted or were left out.
 
     Raises:
         InputError: an option is wrong, there are no media, or the cache cannot be written to or was made otherwise.
@@ -49,14 +50,14 @@ def run(arguments: Sequence[str]) -> int:
         "extract",
         "Extract the keypoints of a dataset's videos and photographs into its keypoint cache "
         "(docs/keypoint-cache.md). Finished clips are passed over, so an interrupted extraction goes on where it was; "
-        "several processes may fill one cache. Ends with exit code 1 if a clip could not be extracted.",
+        "several processes may fill one cache. Ends with exit code 1 if a clip could not be extracted or was left out.",
         [str(CONFIGS / "extract.yaml")],
     )
     parser.add_subclass_arguments((PoseDataModule, MediaFolder), "data")
     others = set(inspect.signature(Trainer.__init__).parameters) - {"self", *PLACES}
     parser.add_class_arguments(Trainer, "trainer", skip=others, instantiate=False)
     config = parser.parse_args(list(arguments[1:]))
-    data = build(parser, part(config, "data")).data
+    data = _dataset(config)
     source = type(data).__module__.split(".")[-1]
     clips, rejected = list(data.media()), list(data.rejected)
     if not clips:
@@ -70,6 +71,18 @@ def run(arguments: Sequence[str]) -> int:
             f"{data.cache}: holds clips made in another way: {error}; give another --data.cache, or delete the folder"
         ) from error
     return _extract(pipeline, config.trainer, ledger, clips, left, rejected)
+
+
+def _dataset(config: Namespace) -> PoseDataModule | MediaFolder:
+    """What `data` stands for, built by its own base alone: with both, its complaint is lost behind the other's."""
+    if config.data is None:
+        raise InputError("no dataset is named; give one, such as --config media_folder.yaml --data.root FOLDER")
+    module, _, name = config.data.class_path.rpartition(".")
+    own = getattr(importlib.import_module(module), name)
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(MediaFolder if issubclass(own, MediaFolder) else PoseDataModule, "data")
+    data: PoseDataModule | MediaFolder = build(parser, part(config, "data")).data
+    return data
 
 
 def _extract(
@@ -103,7 +116,10 @@ def _extract(
     with progress:
         module = Extraction(pipeline, ledger, left, StripBuilder, finished, progress.looked)
         if left:
-            trainer.predict(module, return_predictions=False)
+            try:
+                trainer.predict(module, return_predictions=False)
+            except SystemExit:  # Lightning's answer to Ctrl-C
+                raise KeyboardInterrupt from None
     if not trainer.is_global_zero:
         return 0
     summary = summarise(ledger, clips, left, rejected, progress.seconds, progress.people)
@@ -112,7 +128,7 @@ def _extract(
     print(f"summary: {ledger.folder / 'summary.json'}")
     for path in _sheets(ledger, clips):
         print(f"contact sheet: {path}")
-    return 1 if summary["failed"] else 0
+    return 1 if summary["failed"] or rejected else 0
 
 
 def _sheets(ledger: Ledger, clips: list[ClipMedia]) -> Iterator[Path]:

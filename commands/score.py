@@ -51,7 +51,9 @@ def run(arguments: Sequence[str]) -> int:
         "says (hrnet.yaml), or taken from a cache (--keypoints).",
         [str(CONFIGS / "blazepose.yaml")],
     )
-    parser.add_argument("files", nargs="+", type=Path, help="REFERENCE [REFERENCE ...] ATTEMPT; the last is judged")
+    parser.add_argument(
+        "files", nargs="*", type=Path, default=[], help="REFERENCE [REFERENCE ...] ATTEMPT; the last is judged"
+    )
     parser.add_argument("--output", type=Path, default=Path("comparison.png"), help="picture: .png, .svg or .pdf")
     parser.add_argument("--json", action="store_true", help="print one JSON object for programs, and nothing else")
     parser.add_argument("--checkpoint", type=Path, default=None, help="model of a training run; else the shipped one")
@@ -98,7 +100,8 @@ def _compare(options: Namespace) -> tuple[list[str], PoseReport | PerformanceRep
     """Who is compared, in lines, and the report; the picture is written."""
     files: list[Path] = options.files
     if len(files) < 2:
-        raise InputError(f"only {files[0]} is given; give a reference and an attempt: score REFERENCE ATTEMPT")
+        given = f"only {files[0]} is given" if files else "no file is given"
+        raise InputError(f"{given}; give a reference and an attempt: score REFERENCE ATTEMPT")
     persons = _persons(options.person, len(files))
     group = _group_files(options.group, files[-1])
     _check_output(options.output, [*files, *group])

@@ -70,7 +70,10 @@ class Ledger:
             return False
         if (difference := _difference(found, self.provenance)) is not None:
             raise OtherSettings(difference)
-        return found.media == self._fingerprint(media)
+        try:
+            return found.media == self._fingerprint(media)
+        except InputError:
+            return False  # it can no longer be read: that is said where it is tried
 
     def __enter__(self) -> "Ledger":
         return self
@@ -104,12 +107,17 @@ class Ledger:
             yield media
 
     def write(self, poses: ClipPoses) -> None:
-        """Write a clip, its picture and its record, and release it.
+        """Write a clip, its picture and its record, and release it; it has failed if its media are gone by now.
 
         Raises:
             InputError: the disk is full, or the cache cannot be written to.
         """
         media = poses.media
+        try:
+            made_from = self._fingerprint(media)
+        except InputError as error:
+            self.fail(FailedClip(media, str(error)))
+            return
         people, frames = poses.xy.shape[:2]
         seen = np.isfinite(poses.xy).all(axis=-1)
         facts = {
@@ -137,7 +145,7 @@ class Ledger:
             provenance=replace(
                 self.provenance,
                 settings=json.dumps({**json.loads(self.provenance.settings or "{}"), DECIDED: self._decided}),
-                media=self._fingerprint(media),
+                media=made_from,
             ),
         )
         self._release(media)

@@ -18,6 +18,9 @@ FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "PPM", "JPEG2000
 MOST_PIXELS = 178_956_970
 """Larger images are refused: a small file may claim any size. It is where Pillow stops too; 12,000 x 12,000 passes."""
 
+LONGEST_SIDE = 32_766
+"""Images with a longer side are refused: OpenCV cuts nobody out of them."""
+
 ORIENTATION = 0x0112
 TURNS = {  # by the value of EXIF's orientation
     2: Turn(False, True, False),
@@ -42,11 +45,16 @@ def read_image(path: Path) -> Image:
 
     Raises:
         InputError: no such file, a folder, no permission, no bytes, no image or of an unknown kind, cut off or damaged,
-            over `MOST_PIXELS` pixels, or 32-bit pixels, whose range is not known.
+            over `MOST_PIXELS` pixels or `LONGEST_SIDE` on a side, or 32-bit pixels, whose range is not known.
     """
     check_file(path)
     try:
         with Pillow.open(path, formats=FORMATS) as image:
+            if max(image.size) > LONGEST_SIDE:
+                raise InputError(
+                    f"{path}: has {image.width:,} x {image.height:,} pixels, a side may have {LONGEST_SIDE:,}; make it "
+                    "smaller, or cut the people out"
+                )
             image.load()
             return turned(_rgb(path, image), _turn(image))
     except InputError:

@@ -9,7 +9,8 @@ import numpy as np
 from datamodules.media import ClipMedia
 from keypoints.ledger import Ledger
 
-SHOWN = 10
+SHOWN = 30
+"""Lines of failed clips on the screen at the most, and as many of those left out."""
 
 
 def summarise(

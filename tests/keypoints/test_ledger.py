@@ -94,6 +94,18 @@ def test_a_failed_clip_is_recorded_and_tried_again(ledger: Ledger, media: list[C
     assert ledger.record(clip) is None  # while it is tried again
 
 
+def test_media_that_vanish_on_the_way_or_later_are_a_failed_clip(ledger: Ledger, media: list[ClipMedia]) -> None:
+    (first, second) = ledger.claim(media[:2])
+    ledger.write(poses(first))
+    for clip in (first, second):
+        clip.files[0].unlink()
+    ledger.write(poses(second))
+    assert "no such file" in (ledger.record(second) or {})["reason"].lower()
+    again = Ledger(ledger.cache, PROVENANCE)
+    assert [again.done(clip) for clip in (first, second)] == [False, False]
+    assert list(again.claim([second])) == [second]  # it was released
+
+
 def test_nobody_claims_what_somebody_works_on(ledger: Ledger, media: list[ClipMedia]) -> None:
     other = Ledger(ledger.cache, PROVENANCE)
     first = ledger.claim(media)

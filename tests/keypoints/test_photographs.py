@@ -6,13 +6,14 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image as Pillow
 from PIL import ImageOps
 
 from errors import InputError
-from keypoints.photographs import MOST_PIXELS, read_image
+from keypoints.photographs import LONGEST_SIDE, MOST_PIXELS, read_image
 from tests.conftest import REPO, shared_data
 from tests.keypoints.media_files import COLOURS, corners, cut, quarters, write_photograph, write_png_16
 
@@ -141,6 +142,14 @@ def test_12_000_pixels(tmp_path: Path, size: tuple[int, int]) -> None:
     image = read_image(path)
     assert image.shape == (size[1], size[0], 3)
     assert (image[::997, ::997] == 77).all()
+
+
+def test_longer_sides_than_a_person_can_be_cut_out_of_are_refused(tmp_path: Path) -> None:
+    assert read_image(write_photograph(tmp_path / "a.png", Pillow.new("L", (LONGEST_SIDE, 2)))).shape[1] == LONGEST_SIDE
+    crop = cv2.warpAffine(np.zeros((2, LONGEST_SIDE, 3), np.uint8), np.eye(2, 3), (16, 16))
+    assert crop.shape == (16, 16, 3)
+    path = write_photograph(tmp_path / "b.png", Pillow.new("L", (2, LONGEST_SIDE + 1)))
+    assert "has 2 x 32,767 pixels, a side may have 32,766; make it smaller" in complaint(path)
 
 
 def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
