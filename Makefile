@@ -5,7 +5,8 @@ VENV := .venv
 FULL := .venv-full
 BIN := $(VENV)/bin
 PIP_FLAGS := --quiet --disable-pip-version-check
-FULL_TESTS := tests/test_full_environment.py tests/keypoints/engines tests/keypoints/estimators \
+FULL_TESTS := tests/test_full_environment.py tests/keypoints/engines tests/keypoints/estimators/test_hrnet.py \
+	tests/keypoints/test_hrnet_paths.py tests/keypoints/test_mmpose_model.py tests/keypoints/test_ultralytics_setup.py \
 	tests/keypoints/detectors/test_ultralytics_yolo.py tests/commands/test_train_detector.py
 
 # Two test processes on two cores: more threads than that only wait for each other.
@@ -34,7 +35,7 @@ tests: $(VENV)/.dev
 # what needs mmpose and ultralytics.
 full: $(FULL)/.installed
 	$(FULL)/bin/pip check
-	$(FULL)/bin/python -m pytest -q -n 2 --dist loadfile $(FULL_TESTS)
+	$(FULL)/bin/python -m pytest -q -n 2 --dist loadgroup $(FULL_TESTS)
 
 $(VENV)/.light: requirements-light.txt requirements-core.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
