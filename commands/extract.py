@@ -20,7 +20,6 @@ from datamodules.media import ClipMedia
 from datamodules.media_folder import MediaFolder
 from drawing.contact_sheet import StripBuilder, contact_sheet
 from errors import InputError
-from keypoints.clip_poses import ClipPoses, FailedClip
 from keypoints.ledger import Ledger, OtherSettings
 from keypoints.photographs import read_image
 from keypoints.pipeline import Pipeline
@@ -106,15 +105,12 @@ def _extract(
         raise InputError(f"trainer: {error}; see `python run.py extract --help`") from error
     progress = ExtractionProgress(len(left), shown=trainer.is_global_zero)
 
-    def finished(result: ClipPoses | FailedClip) -> None:
-        progress.clip()
-
     if trainer.is_global_zero:
         for line in shortened("left out", rejected):
             print(line)
         print(f"{len(clips) - len(left)} of {len(clips)} clips are done; extracting {len(left)} into {ledger.cache}")
     with progress:
-        module = Extraction(pipeline, ledger, left, StripBuilder, finished, progress.looked)
+        module = Extraction(pipeline, ledger, left, StripBuilder, progress.clip, progress.looked)
         if left:
             try:
                 trainer.predict(module, return_predictions=False)

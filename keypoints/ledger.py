@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -85,20 +85,23 @@ class Ledger:
         while self._locks:
             self._locks.popitem()[1].release()
 
-    def claim(self, clips: Iterable[ClipMedia]) -> Iterator[ClipMedia]:
+    def claim(self, clips: Iterable[ClipMedia], passed: Callable[[], None] = lambda: None) -> Iterator[ClipMedia]:
         """The clips that are not done and that nobody else is at work on; each is locked until it is written or failed.
 
         Args:
             clips: asked for one by one.
+            passed: is called for each that is passed over.
         """
         for media in clips:
             lock = FileLock(self.folder / "locks" / f"{media.clip_id}.lock", thread_local=False)
             try:
                 lock.acquire(timeout=0)
             except Timeout:
+                passed()
                 continue
             if self.done(media):  # somebody was faster
                 lock.release()
+                passed()
                 continue
             for left in self.cache.glob(f".{_escaped(media.clip_id)}.*.tmp"):  # by a process that was killed
                 left.unlink(missing_ok=True)

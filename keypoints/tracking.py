@@ -13,8 +13,8 @@ LOST_SECONDS = 1.0
 FIRST_SCORE = 0.25
 """ByteTrack goes on with people who are less sure, down to 0.1, but begins to follow only from 0.1 more."""
 LEAST_OVERLAP = 0.2
-"""Intersection over union with the box that was foreseen, times score. At 0.1 the two in park.mp4 changed numbers over a
-box that held both; a performer who is lost is joined again by `keypoints.performers`."""
+"""Intersection over union with the box that was foreseen, times score. At 0.1 the two in park.mp4 changed numbers over
+a box that held both; a performer who is lost is joined again by `keypoints.performers`."""
 
 
 class Tracker:

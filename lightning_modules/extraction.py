@@ -41,7 +41,7 @@ class Extraction(LightningModule):
         ledger: the cache.
         clips: to be extracted.
         sketch: makes what draws a clip's picture.
-        finished: is told of every clip that this process finished.
+        through: is told of every clip that is through, here or elsewhere.
         looked: is told after every batch of the network how many people it held.
     """
 
@@ -51,7 +51,7 @@ class Extraction(LightningModule):
         ledger: Ledger,
         clips: Sequence[ClipMedia],
         sketch: Callable[[ClipMedia], Sketch],
-        finished: Callable[[ClipPoses | FailedClip], None],
+        through: Callable[[], None],
         looked: Callable[[int], None],
     ) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class Extraction(LightningModule):
         self.ledger = ledger
         self.clips = clips
         self.sketch = sketch
-        self.finished = finished
+        self.through = through
         self.looked = looked
 
     def setup(self, stage: str) -> None:
@@ -87,7 +87,10 @@ class Extraction(LightningModule):
             self.ledger,
             closing(
                 self.pipeline.run(
-                    self.ledger.claim(batch), choose=self.ledger.choose, sketch=self.sketch, looked=self.looked
+                    self.ledger.claim(batch, self.through),
+                    choose=self.ledger.choose,
+                    sketch=self.sketch,
+                    looked=self.looked,
                 )
             ) as results,
         ):
@@ -96,7 +99,7 @@ class Extraction(LightningModule):
                     self.ledger.fail(result)
                 else:
                     self.ledger.write(result)
-                self.finished(result)
+                self.through()
                 count += 1
         return count
 

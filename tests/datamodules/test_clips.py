@@ -24,6 +24,7 @@ def table(*clips: list[list[bool]]) -> PoseTable:
         confidence=np.full((len(seen), 15), np.nan, dtype=np.float32),
         frame=np.concatenate([np.arange(n) + 3 for n in lengths]).astype(np.int32),
         time=np.full(len(seen), np.nan),
+        interpolated=np.zeros(len(seen), np.bool_),
         clip_ids=[f"clip{i}" for i in range(len(clips))],
         track_clip=np.array([clip for clip, _ in tracks]),
         track_person=np.zeros(len(tracks), dtype=np.int64),

@@ -36,7 +36,7 @@ def picture(*people: tuple[int, int, int, int], turns: int = 0, size: tuple[int,
 
 def keypoints_of(left: float, top: float, width: float, height: float) -> Floats:
     """[17, 2], where the keypoints of a person are."""
-    return (np.array([left, top]) + PLACES * (width - 1, height - 1)).astype(np.float32)
+    return np.asarray(np.array([left, top]) + PLACES * (width - 1, height - 1), np.float32)
 
 
 def write_photograph(path: Path, image: Image) -> Path:
@@ -137,7 +137,8 @@ class BarEstimator:
         target = np.array([(0, 0), (end, 0), (end, end)], np.float32)
         to_image = cv2.getAffineTransform(target, corners[:3])
         flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
-        return Crop(cv2.warpAffine(image, to_image, (SIDE, SIDE), flags=flags), to_image)
+        pixels = cv2.warpAffine(image, to_image, (SIDE, SIDE), flags=flags)
+        return Crop(np.asarray(pixels, np.uint8), np.asarray(to_image, np.float64))
 
     def network(self, pixels: Image) -> tuple[Floats, ...]:
         assert pixels.dtype == np.uint8

@@ -74,7 +74,7 @@ def test_other_media_are_extracted_again_and_other_settings_are_refused(ledger: 
     assert again.done(media[0])
     for change in ({"weights_sha256": "1" * 64}, {"settings": json.dumps({"turn_below": 0.5})}, {"detector": "x"}):
         with pytest.raises(OtherSettings, match=next(iter(change))):
-            Ledger(ledger.cache, replace(PROVENANCE, **change)).done(media[0])  # type: ignore[arg-type]
+            Ledger(ledger.cache, replace(PROVENANCE, **change)).done(media[0])
 
 
 @pytest.mark.parametrize("damage", [b"", b"PAR1 half", b"\0" * 100])

@@ -31,7 +31,8 @@ TOLERANCE = 1.0  # pixels: crops are 16 pixels wide
 
 
 def joints_of(*box: float) -> np.ndarray:
-    return convert(keypoints_of(*box)[None], None, "coco17")[0][0]
+    joints: np.ndarray = convert(keypoints_of(*box)[None], None, "coco17")[0][0]
+    return joints
 
 
 def by_name(results: list[ClipPoses | FailedClip]) -> dict[str, ClipPoses]:

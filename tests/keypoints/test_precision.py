@@ -65,13 +65,13 @@ def test_joints_that_neither_sees_do_not_count() -> None:
     assert "no joint" in why
     xy = np.zeros((1, 2, 2), np.float32)
     seen = np.array([[0.9, 0.1]], np.float32)
-    moved = xy + np.float32([[1, 0], [90, 0]])
+    moved = xy + np.array([[1, 0], [90, 0]], np.float32)
     np.testing.assert_allclose(drifts((xy, seen), (moved, seen), SIDE), [1 / SIDE], rtol=1e-6)
 
 
 def test_joints_that_only_one_sees_count() -> None:
     xy = np.zeros((1, 2, 2), np.float32)
-    found = drifts((xy, np.float32([[0.9, 0.1]])), (xy - 80, np.float32([[0.0, 0.9]])), SIDE)
+    found = drifts((xy, np.array([[0.9, 0.1]], np.float32)), (xy - 80, np.array([[0.0, 0.9]], np.float32)), SIDE)
     assert len(found) == 2
     assert (found > 0.5).all()
 

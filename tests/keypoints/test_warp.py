@@ -16,7 +16,7 @@ def smooth_image(height: int, width: int) -> Image:
     """Without edges, so that a thirty-second of a pixel, which OpenCV rounds to, makes no difference."""
     y, x = np.mgrid[:height, :width]
     planes = [120 + 100 * np.sin(x / 40 + i) * np.cos(y / 30 - i) for i in range(3)]
-    return np.stack(planes, axis=-1).astype(np.uint8)
+    return np.asarray(np.stack(planes, axis=-1), np.uint8)
 
 
 def looked_up(image: Image, x: float, y: float) -> Floats:
