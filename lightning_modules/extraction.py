@@ -8,7 +8,7 @@ import torch
 from lightning import LightningModule
 
 from datamodules.media import ClipMedia
-from keypoints.clip_poses import ClipPoses, FailedClip
+from keypoints.clip_poses import FailedClip
 from keypoints.ledger import Ledger
 from keypoints.pipeline import Pipeline, Sketch
 
