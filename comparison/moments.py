@@ -6,16 +6,11 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
+from comparison.differences import Differences, seen_joints
 from comparison.embedded_clips import Fit
 from comparison.model import PoseModel
 from comparison.subjects import Subject
-from comparison.words import SIDES, Side, finding
-from datamodules.skeleton import BONES, flip
-from scoring.explanations import PARTS, Explanation, bone_differences, explain
-from scoring.views import views
 
 MOMENTS: Final = 3
 """How many are shown at the most."""
@@ -31,12 +26,6 @@ GOOD: Final = 99.0
 
 SAME: Final = 99.99
 """The score of poses that do not differ, up to rounding."""
-
-FINDINGS: Final = 3
-"""How many differences are put into words."""
-
-SMALL: Final = 5.0
-"""Degrees: smaller differences are not put into words; estimators err by as much."""
 
 
 @dataclass(frozen=True)
@@ -103,50 +92,19 @@ def _explained(fit: Fit, matches: list[tuple[int, int, float]], model: PoseModel
     """Moments of (row of the reference, row of the attempt, score)."""
     if not matches:
         return ()
-    mirrored = fit.attempt.mirrored
     reference, attempt = fit.reference.subject, fit.attempt.subject
-    pose = _joints(attempt, [row for _, row, _ in matches], model)
-    wanted = _joints(reference, [row for row, _, _ in matches], model)
-    if mirrored:  # here the reference is flipped: left and right are the attempt's own then
-        wanted, _ = flip(wanted, None)
-    seen = (pose.isfinite() & wanted.isfinite()).all(-1, keepdim=True)
-    pose, wanted = pose.where(seen, torch.nan), wanted.where(seen, torch.nan)
-
-    def embed(poses: Tensor) -> Tensor:
-        return model.embed(flip(poses, None)[0] if mirrored else poses, None)
-
-    why = explain(pose, wanted, embed)
-    bones, seen_from = bone_differences(pose, wanted, BONES).double().numpy(), views(pose)
+    own, other = [row for _, row, _ in matches], [row for row, _, _ in matches]
+    pose = seen_joints(attempt.xy[own], attempt.confidence[own], model)
+    wanted = seen_joints(reference.xy[other], reference.confidence[other], model)
+    differences = Differences.of(pose, wanted, model, mirrored=fit.attempt.mirrored)
     moments = []
     for number, (reference_row, attempt_row, score) in enumerate(matches):
-        words = _words(why, number, SIDES.get(seen_from.name(number), "unclear"))
+        words, bones = tuple(one.words for one in differences.findings(number)), differences.bones[number]
         if words or score < GOOD:
             moments.append(
-                Moment(attempt, reference, attempt_row, reference_row, score, mirrored, words, bones[number])
+                Moment(attempt, reference, attempt_row, reference_row, score, fit.attempt.mirrored, words, bones)
             )
     return tuple(moments)
-
-
-def _words(why: Explanation, number: int, side: Side) -> tuple[str, ...]:
-    """The costliest angles of one of the poses that are explained."""
-    words, trunk = [], [part.name for part in PARTS].index("trunk")
-    direction_told = False
-    for k in why.gain[number].argsort(descending=True, stable=True).tolist():
-        if not why.gain[number, k] > 0 or not why.difference[number, k].abs() >= SMALL:
-            continue
-        if PARTS[k].against is None:  # trunk and whole body are the trunk's direction both: the first says it all
-            if direction_told:
-                continue
-            direction_told = True
-        angles = float(why.angle[number, k]), float(why.reference_angle[number, k])
-        words.append(finding(PARTS[k].name, *angles, side, float(why.angle[number, trunk].nan_to_num(0.0))))
-    return tuple(words[:FINDINGS])
-
-
-def _joints(subject: Subject, rows: list[int], model: PoseModel) -> Tensor:
-    """Poses [n, 15, 2], NaN where the model takes a joint for missing."""
-    xy = torch.from_numpy(subject.xy[rows])
-    return xy.where(model.present(subject.xy[rows], subject.confidence[rows])[..., None], torch.nan)
 
 
 def _match(fit: Fit, row: int) -> tuple[int, int, float]:

@@ -1,10 +1,10 @@
 """Two performances: a score for every moment of an attempt, its worst moments, and how sure all that is."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,12 @@ from comparison.spans import repetition_spans
 from comparison.subjects import Subject
 from errors import InputError
 
+T = TypeVar("T")
+
 Mirror = Literal["auto", "yes", "no"]
+
+ORIENTATIONS: Final[Mapping[Mirror, tuple[bool, ...]]] = {"auto": (False, True), "yes": (True,), "no": (False,)}
+"""Which to try: flipped left to right (True), as it is (False)."""
 
 MIRROR_GAIN: Final = 2.0
 """Points that the mirrored attempt must score more to be taken for what was meant: a symmetric motion fits both ways,
@@ -120,18 +125,19 @@ def compare_performances(
         model: measure of distance.
         mirror: "yes" flips the attempt left to right, "auto" does where that scores at least `MIRROR_GAIN` points more.
         repetitions: find the repetitions of the references in the attempt (`scoring.repetitions`), report on each.
-        group: whom the percentile refers to; the references themselves if empty.
+        group: whom the percentile refers to, clips without a usable pose left out; the references themselves if empty.
 
     Raises:
-        InputError: no reference, a clip without a usable pose, or clips too long to be aligned.
+        InputError: no reference, a reference or attempt without a usable pose, or clips too long to be aligned.
     """
     if not references:
         raise InputError("there is no reference to compare with; give one or more")
     known = [EmbeddedClip.of(one, model, mirrored=False) for one in references]
-    orientations = {"auto": (False, True), "yes": (True,), "no": (False,)}[mirror]
+    orientations = ORIENTATIONS[mirror]
     ways = {mirrored: EmbeddedClip.of(attempt, model, mirrored=mirrored) for mirrored in orientations}
-    warnings = [line for one in (*references, attempt) for line in about_frames(one, model)]
-    members = _Group.of([EmbeddedClip.of(one, model, mirrored=False) for one in group] or known, model, orientations)
+    usable, left_out = members_of(group, lambda one: EmbeddedClip.of(one, model, mirrored=False))
+    warnings = [line for one in (*references, attempt) for line in about_frames(one, model)] + left_out
+    members = _Group.of(usable if group else known, model, orientations)
     if repetitions:
         mirrored, spans = repetition_spans(references, attempt, model, orientations)
         if spans:
@@ -140,6 +146,19 @@ def compare_performances(
             f"{attempt.name}: no repetition of the reference was found; the whole clip is scored as one attempt"
         )
     return _one(known, ways, model, members, warnings)
+
+
+def members_of(group: Sequence[Subject], make: Callable[[Subject], T]) -> tuple[list[T], list[str]]:
+    """What `make` makes of the members of a group, and a warning for each of whom it makes nothing, as too few are."""
+    members, warnings = [], []
+    for one in group:
+        try:
+            members.append(make(one))
+        except InputError as error:
+            warnings.append(f"left out of the group: {error}")
+    if group and len(members) < LEAST_GROUP:
+        warnings.append(f"no percentile: {len(members)} members of the group can be used, {LEAST_GROUP} are needed")
+    return members, warnings
 
 
 def percentile(total: float, group: Sequence[float]) -> float:

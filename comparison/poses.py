@@ -10,39 +10,20 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from comparison.differences import Differences, Finding, seen_joints
 from comparison.embedded_clips import LEAST_JOINTS
 from comparison.model import PoseModel
-from comparison.moments import FINDINGS, SMALL
-from comparison.performances import LEAST_GROUP, MIRROR_GAIN, Mirror, percentile
+from comparison.performances import LEAST_GROUP, MIRROR_GAIN, ORIENTATIONS, Mirror, members_of, percentile
 from comparison.subjects import Subject
-from comparison.words import SIDES, finding, joint_names
+from comparison.words import joint_names
 from datamodules.skeleton import BONES, JOINTS, flip
 from errors import InputError
-from scoring.explanations import LIMBS, PARTS, Explanation, bone_differences, explain, telling
-from scoring.views import Views, clearly_differ, views
+from scoring.explanations import LIMBS
+from scoring.views import clearly_differ
 
 TORSO: Final = (JOINTS.index("pelvis"), JOINTS.index("neck"))
 
 _PAIRS_AT_ONCE: Final = 4096
-
-
-@dataclass(frozen=True)
-class Finding:
-    """An angle that costs score.
-
-    Attributes:
-        part: name of one of `scoring.explanations.PARTS`; left and right are the attempt's own.
-        degrees: angle of the attempt less that of the reference, clockwise as seen, in (-180, 180].
-        cost: by how many points the score rises with the reference's angle in its place.
-        words: such as "left knee: 34 degrees more bent".
-        joint: index of the joint that the angle is at, for marking it in a picture.
-    """
-
-    part: str
-    degrees: float
-    cost: float
-    words: str
-    joint: int
 
 
 @dataclass(frozen=True)
@@ -55,7 +36,7 @@ class PoseReport:
         mirrored: whether the attempt was flipped left to right to be compared.
         distance, score: eq. (5) and (6).
         other_way: score of the other orientation; None if only one was asked for.
-        findings: the costliest angles, first the worst; see `FINDINGS` and `SMALL`.
+        findings: the costliest angles, first the worst; see `comparison.differences`.
         limb_costs: points by which the score rises when all angles of a limb are the reference's, by the limb's name.
         mended: the score with all angles replaced; what it lacks to 100 is due to proportions and camera.
         bones: [14] degrees in [0, 180] by which directions of the attempt's own bones differ, in the order of `BONES`;
@@ -127,7 +108,8 @@ def compare_poses(
 
     A joint that one of the two lacks is left out of both, so that what fills the gap is the same. With a group the
     score comes with its percentile: the share of the members whose best score against the other members is no higher
-    than the attempt's best score against all of them.
+    than the attempt's best score against all of them. Members are one another's equals: against each other they are
+    flipped where that fits better with "auto" alone, and are as they are with "yes".
 
     Args:
         references: at least one; of each subject the first frame counts.
@@ -150,9 +132,11 @@ def compare_poses(
     scores, other, mirrored = _oriented(_score_ways(own, wanted, model, mirror), mirror)
     best = int(scores[0].argmax())
     flipped = bool(mirrored[0, best])
-    why, bones, seen = _explain(own[0], wanted[best], model, flipped)
+    differences = Differences.of(own, wanted[best : best + 1], model, mirrored=flipped)
+    why = differences.why
     reference = references[best]
-    members, left_out = _usable(group, model) if group else (wanted, [])
+    whole, left_out = members_of(group, lambda one: _whole(one, model))
+    members = torch.cat(whole) if whole else wanted[: 0 if group else None]
     rank = _percentile(own, members, model, mirror) if len(members) >= LEAST_GROUP else None
     return PoseReport(
         reference=reference,
@@ -163,14 +147,14 @@ def compare_poses(
         distance=float(why.distance[0]),
         score=float(why.score[0]),
         other_way=None if other is None else float(other[0, best]),
-        findings=_findings(why, seen[0]),
+        findings=differences.findings(0),
         limb_costs=dict(zip(LIMBS, why.limb_cost[0].tolist(), strict=True)),
         mended=float(why.mended[0]),
-        bones=bones,
+        bones=differences.bones[0],
         totals=tuple((one.name, float(score)) for one, score in zip(references, scores[0], strict=True)),
         percentile=rank,
         group=len(members),
-        warnings=(*_warnings(own[0], wanted[best], attempt, reference, seen), *left_out),
+        warnings=(*_warnings(own[0], wanted[best], attempt, reference, differences), *left_out),
         model=model.label,
     )
 
@@ -179,10 +163,9 @@ def compare_poses(
 
 
 def _joints(subjects: Sequence[Subject], model: PoseModel) -> Tensor:
-    """Poses [n, 15, 2] of the first frames, NaN where the model takes a joint for missing."""
-    xy = torch.from_numpy(np.stack([one.xy[0] for one in subjects]))
-    present = model.present(xy, np.stack([one.confidence[0] for one in subjects]))
-    return xy.where(present[..., None], torch.nan)
+    """Poses [n, 15, 2] of the first frames."""
+    xy, confidence = np.stack([one.xy[0] for one in subjects]), np.stack([one.confidence[0] for one in subjects])
+    return seen_joints(xy, confidence, model)
 
 
 def _score_ways(attempts: Tensor, references: Tensor, model: PoseModel, mirror: Mirror) -> dict[bool, Tensor]:
@@ -190,7 +173,7 @@ def _score_ways(attempts: Tensor, references: Tensor, model: PoseModel, mirror: 
 
     NaN where too few joints are in common.
     """
-    ways = {"auto": (False, True), "yes": (True,), "no": (False,)}[mirror]
+    ways = ORIENTATIONS[mirror]
     a, r = len(attempts), len(references)
     result = {}
     for way in ways:
@@ -222,7 +205,8 @@ def _oriented(ways: dict[bool, Tensor], mirror: Mirror) -> tuple[Tensor, Tensor 
 
 def _percentile(attempt: Tensor, members: Tensor, model: PoseModel, mirror: Mirror) -> float | None:
     """See `compare_poses`; None where too few members can be compared."""
-    among, _, _ = _oriented(_score_ways(members, members, model, mirror), mirror)
+    mirror_among: Mirror = "auto" if mirror == "auto" else "no"
+    among, _, _ = _oriented(_score_ways(members, members, model, mirror_among), mirror_among)
     among = among.masked_fill(torch.eye(len(members), dtype=torch.bool), torch.nan)
     mine, _, _ = _oriented(_score_ways(attempt, members, model, mirror), mirror)
     best = [row[row.isfinite()].max().item() for row in among if bool(row.isfinite().any())]
@@ -232,64 +216,14 @@ def _percentile(attempt: Tensor, members: Tensor, model: PoseModel, mirror: Mirr
     return percentile(mine.max().item(), best)
 
 
-# Where they differ ----------------------------------------------------------------------------------------------------
-
-
-def _explain(
-    attempt: Tensor, reference: Tensor, model: PoseModel, flipped: bool
-) -> tuple[Explanation, npt.NDArray[np.float64], tuple[Views, Views]]:
-    """Costs, differences of bones, and the views of attempt and reference; left and right are the attempt's own."""
-    pose = attempt[None]
-    # the attempt is flipped to be scored; to be explained the reference is, and what is embedded is flipped back
-    wanted = flip(reference[None], None)[0] if flipped else reference[None]
-    seen = views(pose), views(wanted)
-    hidden = ~(pose.isfinite() & wanted.isfinite()).all(-1, keepdim=True)
-    pose, wanted = pose.masked_fill(hidden, torch.nan), wanted.masked_fill(hidden, torch.nan)
-
-    def embed(poses: Tensor) -> Tensor:
-        return model.embed(flip(poses, None)[0] if flipped else poses, None)
-
-    return explain(pose, wanted, embed), bone_differences(pose, wanted, BONES)[0].double().numpy(), seen
-
-
-def _findings(why: Explanation, seen: Views) -> tuple[Finding, ...]:
-    names = [part.name for part in PARTS]
-    trunk = names.index("trunk")
-    side = SIDES.get(seen.name(0), "unclear")
-    found: list[Finding] = []
-    own = telling(why.difference)[0]
-    for k in why.gain[0].argsort(descending=True, stable=True).tolist():
-        part, difference = PARTS[k], float(why.difference[0, k])
-        if not own[k] or not why.gain[0, k] > 0 or not abs(difference) >= SMALL:
-            continue
-        words = finding(
-            part.name,
-            float(why.angle[0, k]),
-            float(why.reference_angle[0, k]),
-            side,
-            float(why.angle[0, trunk].nan_to_num(0.0)),
-        )
-        found.append(Finding(part.name, difference, float(why.cost[0, k]), words, part.bone[0]))
-    return tuple(found[:FINDINGS])
-
-
 # What may be wrong ----------------------------------------------------------------------------------------------------
 
 
-def _usable(group: Sequence[Subject], model: PoseModel) -> tuple[Tensor, list[str]]:
-    """Poses [n, 15, 2] of the members that show a whole person, and a warning for each of the others."""
-    poses, warnings = _joints(group, model), []
-    kept = []
-    for number, subject in enumerate(group):
-        try:
-            _check_whole(poses[number], subject)
-        except InputError as error:
-            warnings.append(f"left out of the group: {error}")
-        else:
-            kept.append(number)
-    if len(kept) < LEAST_GROUP:
-        warnings.append(f"no percentile: {len(kept)} members of the group can be used, {LEAST_GROUP} are needed")
-    return poses[kept], warnings
+def _whole(subject: Subject, model: PoseModel) -> Tensor:
+    """Pose [1, 15, 2] of a subject that shows a whole person."""
+    pose = _joints([subject], model)
+    _check_whole(pose[0], subject)
+    return pose
 
 
 def _check_whole(pose: Tensor, subject: Subject) -> None:
@@ -317,17 +251,16 @@ def _check_common(own: Tensor, wanted: Tensor, attempt: Subject, reference: Subj
             )
 
 
-def _warnings(
-    own: Tensor, wanted: Tensor, attempt: Subject, reference: Subject, seen: tuple[Views, Views]
-) -> list[str]:
+def _warnings(own: Tensor, wanted: Tensor, attempt: Subject, reference: Subject, differences: Differences) -> list[str]:
     lines = []
     for pose, subject in ((wanted, reference), (own, attempt)):
         there = pose.isfinite().all(-1).tolist()
         if not all(there):
             lines.append(f"{subject.name}: left out, not seen: {joint_names(there)}")
-    if bool(clearly_differ(*seen)):
+    seen, reference_seen = differences.seen, differences.reference_seen
+    if bool(clearly_differ(seen, reference_seen)):
         lines.append(
-            f"the cameras see the body from clearly different sides ({reference.name} from {seen[1].name(0)}, "
-            f"{attempt.name} from {seen[0].name(0)}): angles in a picture are projections, so trust the score less"
+            f"the cameras see the body from clearly different sides ({reference.name} from {reference_seen.name(0)}, "
+            f"{attempt.name} from {seen.name(0)}): angles in a picture are projections, so trust the score less"
         )
     return lines

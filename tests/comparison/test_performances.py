@@ -106,6 +106,19 @@ def test_the_alignment_undoes_slowing(model: PoseModel) -> None:
     assert fault.total < report.total
 
 
+@pytest.mark.parametrize(
+    ("part", "verb", "other"), [("trunk", "leans", "whole body"), ("whole body", "turned", "trunk")]
+)
+def test_a_leaning_trunk_is_told_from_a_turned_body(part: str, verb: str, other: str, model: PoseModel) -> None:
+    reference, attempt, (begin, end) = planted(5, 0, part, 30)
+    moments = compare_performances([reference], attempt, model, mirror="no").moments
+    inside = [one for one in moments if begin <= one.attempt_row <= end]
+    assert inside
+    for one in inside:
+        assert any(word.startswith(f"{part}: {verb} ") for word in one.words)
+        assert not any(word.startswith(f"{other}: ") for word in one.words)
+
+
 def test_two_faults_are_two_moments_well_apart(model: PoseModel) -> None:
     reference = filmed(5, 0)
     frames = len(reference.xy)
@@ -220,6 +233,25 @@ def test_several_references_give_the_best_the_spread_and_a_percentile(model: Pos
     group = compare_performances(references[:1], attempt, model, mirror="no", group=references)
     assert group.percentile == report.percentile
     assert group.group == 6
+
+
+def test_members_of_a_group_without_a_usable_pose_are_left_out_and_said(model: PoseModel) -> None:
+    group = [filmed(9, 2 + 6 * number, name=f"member {number}") for number in range(6)]
+    attempt = filmed(9, 2 + 6 * 6, 0.8)
+    xy = group[0].xy.copy()
+    xy[:, :8] = np.nan
+    half = replace(group[0], name="half.mp4", xy=xy)
+    plain = compare_performances(group[:1], attempt, model, mirror="no", group=group)
+    report = compare_performances(group[:1], attempt, model, mirror="no", group=[half, *group])
+    assert (report.percentile, report.group) == (plain.percentile, 6)
+    assert [line for line in report.warnings if line not in plain.warnings] == [
+        f"left out of the group: half.mp4: no frame of {len(xy)} shows 8 or more joints of a person; give a clip in "
+        "which the whole person can be seen"
+    ]
+    for few in ([half], [half, *group[:4]]):
+        report = compare_performances(group[:1], attempt, model, mirror="no", group=few)
+        assert report.percentile is None
+        assert report.warnings[-1].startswith(f"no percentile: {len(few) - 1} members")
 
 
 def test_the_percentile_counts_equals() -> None:
