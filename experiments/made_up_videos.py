@@ -26,16 +26,18 @@ from scoring.explanations import PARTS, angles, turned
 RATE: Final = 25
 """Frames a second."""
 SIZE: Final = (640, 480)
-MARGIN: Final = 0.09
+MARGIN: Final = 0.12
 """Of the picture's height, left free above and below whatever the performer does."""
-SQUAT, STAR_JUMP, LUNGE, SIDE_KICK = range(4)
+SQUAT, STAR_JUMP, _, SIDE_KICK = range(4)
 """Numbers of the generator's clips, of its first performer."""
+SIDE: Final = 72.0
+"""Azimuth from which a squat is seen best: nearly from the side, but both arms and legs."""
 AGAIN: Final = 6
 """Added to them: another clip of the same performer."""
 OTHER: Final = 12
 """Added to them: another performer."""
 BLUE: Final = Clothes((58, 110, 184), (56, 58, 82))
-RED: Final = Clothes((182, 66, 58), (74, 74, 78))
+RED: Final = Clothes((146, 46, 62), (60, 66, 76))
 GREEN: Final = Clothes((84, 140, 92), (96, 84, 70))
 
 
@@ -125,9 +127,15 @@ def in_a_row(motions: Sequence[Floats], pause: float = 0.8) -> tuple[Floats, lis
     return np.concatenate(pieces), spans
 
 
-def walk(frames: int, steps: float = 1.9) -> Floats:
-    """Somebody who walks to the right, past the camera, with `steps` steps a second; at 0 in the middle of the time."""
-    clock = (np.arange(frames) - (frames - 1) / 2) / RATE
+def walk(frames: int, passes: float, steps: float = 1.9) -> Floats:
+    """Somebody who walks to the right, past the camera.
+
+    Args:
+        frames: how many.
+        passes: the frame in which they are in the middle, at 0.
+        steps: a second.
+    """
+    clock = (np.arange(frames) - passes) / RATE
     swing = np.sin(np.pi * steps * clock)
     pose = np.zeros((frames, len(CHANNELS)))
     for side, sign in (("left", 1.0), ("right", -1.0)):
@@ -208,19 +216,17 @@ def write_still(path: Path, figure: Figure, frame: int) -> Path:
 def write_set(folder: Path) -> None:
     """Write the videos and stills that the project's pictures are made of."""
     folder.mkdir(parents=True, exist_ok=True)
-    squat = seen(SQUAT)
-    write_video(folder / "squat_reference.mp4", pictures([placed(squat)]))
-    attempt = with_fault(seen(SQUAT + OTHER), "trunk", 30, 0.4, 0.6)
+    write_video(folder / "squat_reference.mp4", pictures([placed(seen(SQUAT, azimuth=SIDE))]))
+    attempt = with_fault(seen(SQUAT + OTHER, azimuth=SIDE), "trunk", 30, 0.4, 0.6)
     write_video(folder / "squat_attempt.mp4", pictures([placed(slower(attempt, 0.6, 0.9, 0.6), clothes=RED)]))
-    three, _ = in_a_row([seen(SQUAT + AGAIN, quality) for quality in (1.0, 0.5, 0.8)])
+    write_video(folder / "star_jump.mp4", pictures([placed(seen(STAR_JUMP), clothes=RED)]))
+    three, spans = in_a_row([seen(STAR_JUMP + AGAIN, quality) for quality in (1.0, 0.5, 0.8)])
     performer = placed(three)
-    write_video(folder / "squat_three_times.mp4", pictures([behind(walk(len(three)), performer), performer]))
-    write_video(folder / "side_kick.mp4", pictures([placed(seen(SIDE_KICK), clothes=RED)]))
-    lunge = seen(LUNGE)
-    frame = round(0.6 * len(lunge))
-    write_still(folder / "lunge_reference.png", placed(lunge), frame)
-    fault = with_fault(lunge, "left arm", -40, 0.4, 0.8)
-    write_still(folder / "lunge_attempt.png", placed(fault, clothes=RED), frame)
+    walker = behind(walk(len(three), passes=(spans[1][1] + spans[2][0]) / 2), performer)
+    write_video(folder / "three_star_jumps.mp4", pictures([walker, performer]))
+    for name, index, degrees, clothes in (("reference", SIDE_KICK, 0, BLUE), ("attempt", SIDE_KICK + OTHER, -30, RED)):
+        kick = with_fault(seen(index), "left hip", degrees, 0.2, 0.9)
+        write_still(folder / f"kick_{name}.png", placed(kick, clothes=clothes), round(0.55 * len(kick)))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
