@@ -1,8 +1,6 @@
 """A report on a performance as a picture; the frames are taken out of the clips' media."""
 
 import math
-from collections import defaultdict
-from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -10,18 +8,11 @@ from matplotlib.figure import Figure
 
 from comparison.moments import MOMENTS, Moment
 from comparison.performances import PerformanceReport
-from comparison.pose_picture import facts
+from comparison.pose_picture import Images, facts, shown_frames, shown_person
 from comparison.subjects import Subject
 from comparison.words import shortened
-from datamodules.media import ClipMedia
-from datamodules.skeleton import flip
 from drawing.comparison import Person
-from drawing.overlay import Image
 from drawing.performance import Stretch, WorstMoment, performance_figure
-from errors import InputError
-from keypoints.frames import read_frames
-
-Images = Mapping[tuple[ClipMedia, int], Image]
 
 
 def performance_picture(report: PerformanceReport) -> Figure:
@@ -31,7 +22,9 @@ def performance_picture(report: PerformanceReport) -> Figure:
         InputError: media that can no longer be read.
     """
     moments = report.moments[:MOMENTS]
-    images = _images(moments)
+    images = shown_frames(
+        pair for one in moments for pair in ((one.attempt, one.attempt_row), (one.reference, one.reference_row))
+    )
     attempt = report.attempt
     timed = bool(np.isfinite(attempt.time).all())
     time = attempt.time if timed else attempt.frame.astype(np.float64)
@@ -89,29 +82,5 @@ def _shown(moment: Moment, timed: bool, images: Images) -> WorstMoment:
 def _person(role: str, clip: Subject, row: int, images: Images, *, flipped: bool) -> Person:
     time, number = float(clip.time[row]), int(clip.frame[row])
     caption = f"{role}, frame {number}" if math.isnan(time) else f"{role}, {time:.2f} s"
-    image, xy = None if clip.media is None else images[clip.media, number], clip.xy[row]
-    if flipped:
-        caption += ", mirrored"
-        xy, _ = flip(xy, None, None if image is None else image.shape[1])
-        image = None if image is None else image[:, ::-1].copy()
-    return Person(image, xy, caption)
-
-
-def _images(moments: tuple[Moment, ...]) -> dict[tuple[ClipMedia, int], Image]:
-    wanted: dict[ClipMedia, set[int]] = defaultdict(set)
-    for moment in moments:
-        for clip, row in ((moment.attempt, moment.attempt_row), (moment.reference, moment.reference_row)):
-            if clip.media is not None:
-                wanted[clip.media].add(int(clip.frame[row]))
-    images: dict[tuple[ClipMedia, int], Image] = {}
-    for media, numbers in wanted.items():
-        for frame in read_frames(media):
-            if frame.number in numbers:
-                images[media, frame.number] = frame.image.copy()
-            if frame.number >= max(numbers):
-                break
-        if lost := sorted(number for number in numbers if (media, number) not in images):
-            raise InputError(
-                f"{media.files[0]}: has no frame {lost[0]}, as the keypoints say; extract its keypoints again"
-            )
-    return images
+    caption += ", mirrored" if flipped else ""
+    return shown_person(clip, row, clip.xy[row], images, caption, mirrored=flipped)

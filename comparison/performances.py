@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean, median
+from statistics import fmean
 from typing import Any, Final, Literal, TypeVar
 
 import numpy as np
@@ -13,6 +13,7 @@ from comparison.clip_warnings import about_frames, about_views
 from comparison.embedded_clips import EmbeddedClip, Fit
 from comparison.model import PoseModel
 from comparison.moments import Moment, worst_moments
+from comparison.report import Report
 from comparison.spans import repetition_spans
 from comparison.subjects import Subject
 from errors import InputError
@@ -33,57 +34,30 @@ LEAST_GROUP: Final = 5
 
 
 @dataclass(frozen=True)
-class PerformanceReport:
-    """An attempt against the reference that it fits best.
+class PerformanceReport(Report):
+    """A performance against the reference that it fits best.
+
+    With repetitions the attempt of each is cut to it, and there is no score of the other orientation.
 
     Attributes:
-        attempt: the attempt, or the part of it that one repetition takes.
-        reference: the reference that fits best; the first of equals.
-        mirrored: whether the attempt was flipped left to right to be compared.
         total: mean score of eq. (6) along the path, in (0, 100]; with repetitions, the mean of their totals.
-        other_way: total of the other orientation; None if only one was asked for, or there are repetitions.
         score: [F] float64, for every frame of the attempt, the mean over the poses it is matched with; NaN where the
             frame has no pose, or belongs to no repetition.
         path: [P, 2] int64, rows of the reference and of the attempt that are matched; empty with repetitions.
         moments: the worst first; see `comparison.moments`.
-        totals: name and total of every reference (with repetitions: its mean), in the order given.
-        percentile: see `percentile`, of the attempt's best total in the group; None with fewer than `LEAST_GROUP`.
-        group: how many are in the group.
-        warnings: sentences for the screen.
-        repetitions: one report each, in order, `attempt` cut to the repetition; empty if not asked for or none found.
-        model: label of the model.
+        repetitions: one report each, in order; empty if not asked for or none found.
     """
 
-    attempt: Subject
-    reference: Subject
-    mirrored: bool
     total: float
-    other_way: float | None
     score: npt.NDArray[np.float64]
     path: npt.NDArray[np.int64]
     moments: tuple[Moment, ...]
-    totals: tuple[tuple[str, float], ...]
-    percentile: float | None
-    group: int
-    warnings: tuple[str, ...]
     repetitions: tuple["PerformanceReport", ...]
-    model: str
 
     def as_json(self) -> dict[str, Any]:
         """Everything for programs; what is unknown is None."""
-        scores = [total for _, total in self.totals]
-        return {
-            "attempt": self.attempt.name,
-            "reference": self.reference.name,
+        return super().as_json() | {
             "score": self.total,
-            "mirrored": self.mirrored,
-            "score_other_way": self.other_way,
-            "references": [{"reference": name, "score": total} for name, total in self.totals],
-            "spread": {"lowest": min(scores), "median": median(scores), "highest": max(scores)},
-            "percentile": self.percentile,
-            "group": self.group,
-            "model": self.model,
-            "warnings": list(self.warnings),
             "worst_moments": [moment.as_json() for moment in self.moments],
             "curve": [
                 {"frame": int(frame), "time": _known(time), "score": _known(score)}

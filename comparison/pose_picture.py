@@ -1,5 +1,7 @@
 """A report on two poses as a picture, and in lines for the screen."""
 
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -7,15 +9,19 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from comparison.performances import PerformanceReport
 from comparison.poses import PoseReport
+from comparison.report import Report
 from comparison.subjects import Subject
 from comparison.words import shortened
+from datamodules.media import ClipMedia
 from datamodules.skeleton import flip
 from drawing.comparison import Mark, Person, comparison_figure, save_comparison
 from errors import InputError
 from keypoints.frames import read_frames
 from keypoints.types import Image
+
+Images = Mapping[tuple[ClipMedia, int], Image]
+"""By clip and frame number."""
 
 SMALL_COST: Final = 0.05
 """Points: a limb that costs less is not named."""
@@ -29,16 +35,21 @@ def draw_poses(report: PoseReport, path: Path) -> None:
     """
     names = f"{shortened(report.attempt.name)} against {shortened(report.reference.name)}"
     mirrored = ", mirrored" if report.mirrored else ""
+    images = shown_frames([(report.reference, 0), (report.attempt, 0)])
     figure = comparison_figure(
         title=f"Score {report.score:.1f} of 100",
         lines=[f"{names}; distance {report.distance:.3f}", f"Model: {report.model}", *facts(report)],
-        reference=_person(
+        reference=shown_person(
             report.reference,
+            0,
             report.reference_xy,
+            images,
             f"Reference: {shortened(report.reference.name)}{mirrored}",
-            report.mirrored,
+            mirrored=report.mirrored,
         ),
-        attempt=_person(report.attempt, report.attempt_xy, f"Attempt: {shortened(report.attempt.name)}", False),
+        attempt=shown_person(
+            report.attempt, 0, report.attempt_xy, images, f"Attempt: {shortened(report.attempt.name)}", mirrored=False
+        ),
         bones=report.bones,
         marks=[Mark(one.joint, f"{one.words}  ({one.cost:+.1f} points)") for one in report.findings],
         warned=report.warnings,
@@ -46,7 +57,7 @@ def draw_poses(report: PoseReport, path: Path) -> None:
     save_comparison(figure, path)
 
 
-def facts(report: PoseReport | PerformanceReport) -> list[str]:
+def facts(report: Report) -> list[str]:
     """What must be known to read the score: mirroring, several references, a group."""
     lines = []
     if report.mirrored:
@@ -82,20 +93,38 @@ def screen(report: PoseReport) -> list[str]:
     return [*lines, *(f"warning: {line}" for line in report.warnings)]
 
 
-def _person(subject: Subject, xy: npt.NDArray[np.float32], caption: str, mirrored: bool) -> Person:
-    image = None if subject.media is None else _image(subject)
+def shown_frames(wanted: Iterable[tuple[Subject, int]]) -> Images:
+    """The images of some rows of subjects, as far as their media are known.
+
+    Each clip is decoded once, up to the last frame that is wanted.
+
+    Raises:
+        InputError: media that can no longer be read, or that lack a frame.
+    """
+    numbers: dict[ClipMedia, set[int]] = defaultdict(set)
+    for subject, row in wanted:
+        if subject.media is not None:
+            numbers[subject.media].add(int(subject.frame[row]))
+    images: dict[tuple[ClipMedia, int], Image] = {}
+    for media, of_clip in numbers.items():
+        for frame in read_frames(media):
+            if frame.number in of_clip:
+                images[media, frame.number] = frame.image.copy()
+            if frame.number >= max(of_clip):
+                break
+        if lost := sorted(number for number in of_clip if (media, number) not in images):
+            raise InputError(
+                f"{media.files[0]}: has no frame {lost[0]}, as the keypoints say; extract its keypoints again"
+            )
+    return images
+
+
+def shown_person(
+    subject: Subject, row: int, xy: npt.NDArray[np.float32], images: Images, caption: str, *, mirrored: bool
+) -> Person:
+    """Somebody with joints `xy` [15, 2], before the frame if its media are known; flipped left to right if asked."""
+    image = None if subject.media is None else images[subject.media, int(subject.frame[row])]
     if mirrored:
-        width = None if image is None else float(image.shape[1])
-        xy, _ = flip(xy, None, width)
-        image = None if image is None else image[:, ::-1]
+        xy, _ = flip(xy, None, None if image is None else float(image.shape[1]))
+        image = None if image is None else image[:, ::-1].copy()
     return Person(image, xy, caption)
-
-
-def _image(subject: Subject) -> Image:
-    assert subject.media is not None
-    for frame in read_frames(subject.media):
-        if frame.number == subject.frame[0]:
-            return frame.image
-    raise InputError(
-        f"{subject.name}: has no frame {subject.frame[0]}, as the keypoints say; extract its keypoints again"
-    )

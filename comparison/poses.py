@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
 from typing import Any, Final
 
 import numpy as np
@@ -14,6 +13,7 @@ from comparison.differences import Differences, Finding, seen_joints
 from comparison.embedded_clips import LEAST_JOINTS
 from comparison.model import PoseModel
 from comparison.performances import LEAST_GROUP, MIRROR_GAIN, ORIENTATIONS, Mirror, members_of, percentile
+from comparison.report import Report
 from comparison.subjects import Subject
 from comparison.words import joint_names
 from datamodules.skeleton import BONES, JOINTS, flip
@@ -27,56 +27,33 @@ _PAIRS_AT_ONCE: Final = 4096
 
 
 @dataclass(frozen=True)
-class PoseReport:
-    """An attempt against the reference that it fits best.
+class PoseReport(Report):
+    """A pose against the reference that it fits best.
 
     Attributes:
-        reference, attempt: who is compared; of several references the best fitting one, the first of equals.
         reference_xy, attempt_xy: [15, 2] float32 pixels, as they are, NaN where the model takes a joint for missing.
-        mirrored: whether the attempt was flipped left to right to be compared.
         distance, score: eq. (5) and (6).
-        other_way: score of the other orientation; None if only one was asked for.
         findings: the costliest angles, first the worst; see `comparison.differences`.
         limb_costs: points by which the score rises when all angles of a limb are the reference's, by the limb's name.
         mended: the score with all angles replaced; what it lacks to 100 is due to proportions and camera.
         bones: [14] degrees in [0, 180] by which directions of the attempt's own bones differ, in the order of `BONES`;
             NaN where that cannot be told.
-        totals: name and score of every reference, in the order given.
-        percentile: `comparison.performances.percentile` of the attempt's best score in the group; None
-            with fewer than `LEAST_GROUP`.
-        group: how many of the group can be compared.
-        warnings: sentences for the screen.
-        model: label of the model.
     """
 
-    reference: Subject
-    attempt: Subject
     reference_xy: npt.NDArray[np.float32]
     attempt_xy: npt.NDArray[np.float32]
-    mirrored: bool
     distance: float
     score: float
-    other_way: float | None
     findings: tuple[Finding, ...]
     limb_costs: dict[str, float]
     mended: float
     bones: npt.NDArray[np.float64]
-    totals: tuple[tuple[str, float], ...]
-    percentile: float | None
-    group: int
-    warnings: tuple[str, ...]
-    model: str
 
     def as_json(self) -> dict[str, Any]:
         """Everything for programs; what is unknown is None."""
-        scores = [score for _, score in self.totals]
-        return {
-            "attempt": self.attempt.name,
-            "reference": self.reference.name,
+        return super().as_json() | {
             "distance": self.distance,
             "score": self.score,
-            "mirrored": self.mirrored,
-            "score_other_way": self.other_way,
             "differences": [
                 {"part": one.part, "degrees": one.degrees, "cost": one.cost, "words": one.words}
                 for one in self.findings
@@ -87,12 +64,6 @@ class PoseReport:
                 {"bone": [JOINTS[a], JOINTS[b]], "degrees": None if np.isnan(degrees) else float(degrees)}
                 for (a, b), degrees in zip(BONES, self.bones, strict=True)
             ],
-            "references": [{"reference": name, "score": score} for name, score in self.totals],
-            "spread": {"lowest": min(scores), "median": median(scores), "highest": max(scores)},
-            "percentile": self.percentile,
-            "group": self.group,
-            "model": self.model,
-            "warnings": list(self.warnings),
         }
 
 
