@@ -59,7 +59,7 @@ class Figure:
 # Motions: [F, 15, 3] metres as the camera sees them: right, down, away ---------------------------------------------
 
 
-def seen(index: int, quality: float = 1.0, azimuth: float | None = None, seed: int = 0) -> Floats:
+def seen(index: int, quality: float = 1.0, azimuth: float | None = None) -> Floats:
     """The first performer of a generated clip at `RATE`.
 
     Args:
@@ -67,9 +67,8 @@ def seen(index: int, quality: float = 1.0, azimuth: float | None = None, seed: i
         quality: in [0, 1].
         azimuth: degrees from the front to where the camera stands, towards the performer's left; None for the action's
             own.
-        seed: of the generator.
     """
-    clip = perform(seed, index, quality)
+    clip = perform(0, index, quality)
     angle = np.radians(clip.outline.action.azimuth if azimuth is None else azimuth)
     x, y, z = np.moveaxis(clip.joints[0], -1, 0)
     motion = np.stack([y * np.cos(angle) - x * np.sin(angle), -z, -x * np.cos(angle) - y * np.sin(angle)], axis=-1)
@@ -127,15 +126,14 @@ def in_a_row(motions: Sequence[Floats], pause: float = 0.8) -> tuple[Floats, lis
     return np.concatenate(pieces), spans
 
 
-def walk(frames: int, passes: float, steps: float = 1.9) -> Floats:
+def walk(frames: int, passes: float) -> Floats:
     """Somebody who walks to the right, past the camera.
 
     Args:
         frames: how many.
         passes: the frame in which they are in the middle, at 0.
-        steps: a second.
     """
-    clock = (np.arange(frames) - passes) / RATE
+    clock, steps = (np.arange(frames) - passes) / RATE, 1.9  # a second
     swing = np.sin(np.pi * steps * clock)
     pose = np.zeros((frames, len(CHANNELS)))
     for side, sign in (("left", 1.0), ("right", -1.0)):
@@ -161,28 +159,28 @@ def _at(motion: Floats, frames: Floats) -> Floats:
 # Pictures -----------------------------------------------------------------------------------------------------------
 
 
-def placed(motion: Floats, size: tuple[int, int] = SIZE, clothes: Clothes = BLUE) -> Figure:
+def placed(motion: Floats, clothes: Clothes = BLUE) -> Figure:
     """A performer in the middle of the picture, as large as the whole motion leaves room for."""
     flat = motion[..., :2].reshape(-1, 2)
     low, high = flat.min(axis=0) - 0.16, flat.max(axis=0) + 0.12  # the joints, and what is around them
-    width, height = size
+    width, height = SIZE
     room_for = np.array([width, height]) - 2 * MARGIN * height
     metre = float(min(room_for / (high - low)))
     corner = np.array([width / 2, height * (1 - MARGIN)]) - metre * np.array([(low[0] + high[0]) / 2, high[1]])
     return Figure(motion * metre + np.append(corner, 0.0), metre, clothes)
 
 
-def behind(motion: Floats, performer: Figure, scale: float = 0.6, size: tuple[int, int] = SIZE) -> Figure:
-    """Somebody in the background, `scale` times as large as the performer, in the middle of the picture."""
-    metre = scale * performer.metre
+def behind(motion: Floats, performer: Figure) -> Figure:
+    """Somebody in the background, 0.6 times as large as the performer, in the middle of the picture."""
+    metre = 0.6 * performer.metre
     ground = 0.96 * float(performer.joints[..., 1].max())
-    return Figure(motion * metre + np.array([size[0] / 2, ground - 0.04 * metre, 0.0]), metre, GREEN)
+    return Figure(motion * metre + np.array([SIZE[0] / 2, ground - 0.04 * metre, 0.0]), metre, GREEN)
 
 
-def pictures(figures: Sequence[Figure], size: tuple[int, int] = SIZE) -> Iterator[Image]:
+def pictures(figures: Sequence[Figure]) -> Iterator[Image]:
     """Frames [H, W, 3] with everybody in them, the last before the others."""
     floor = max(float(one.joints[..., 1].max()) for one in figures)
-    empty = room(size, floor - 0.1 * size[1])
+    empty = room(SIZE, floor - 0.1 * SIZE[1])
     for frame in range(len(figures[0].joints)):
         image = empty
         for one in figures:
@@ -222,7 +220,7 @@ def write_set(folder: Path) -> None:
     write_video(folder / "star_jump.mp4", pictures([placed(seen(STAR_JUMP), clothes=RED)]))
     three, spans = in_a_row([seen(STAR_JUMP + AGAIN, quality) for quality in (1.0, 0.5, 0.8)])
     performer = placed(three)
-    walker = behind(walk(len(three), passes=(spans[1][1] + spans[2][0]) / 2), performer)
+    walker = behind(walk(len(three), passes=(spans[0][1] + spans[1][0]) / 2), performer)
     write_video(folder / "three_star_jumps.mp4", pictures([walker, performer]))
     for name, index, degrees, clothes in (("reference", SIDE_KICK, 0, BLUE), ("attempt", SIDE_KICK + OTHER, -30, RED)):
         kick = with_fault(seen(index), "left hip", degrees, 0.2, 0.9)
