@@ -27,6 +27,7 @@ def draw(docs: Path) -> list[Path]:
     Raises:
         RuntimeError: a command ended with another exit code than 0.
     """
+    docs.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         media, cache = Path(folder, ROOT), Path(folder, "keypoints")
         write_set(media)
