@@ -113,7 +113,9 @@ def _bad_class(message: str, place: Given, written: list[Given]) -> str | None:
     wrong = re.findall(r"Problem with given class_path '([^']+)':\s+(?!Parser key)(\S[^\n]*)", message)
     wrong += [(path, "") for path in re.findall(r"Expected a dot import path string: ([^\n]+)", message)]
     if not wrong:
-        if kind := re.search(r"does not correspond to a subclass of (\w+)|Not a valid subclass of (\w+)", message):
+        # of several classes that could stand there, the one that was named is complained of last
+        detail = message[message.rindex("Parser key") :]
+        if kind := re.search(r"does not correspond to a subclass of (\w+)|Not a valid subclass of (\w+)", detail):
             classes = sorted(path for path, key in shipped.items() if key == place.key)
             hint = f"choose a class such as {', '.join(classes[:3])}" if classes else "name another class"
             return f"{place.where}: {place.key} is {place.value!r}, which is no {kind[1] or kind[2]}; {hint}"
