@@ -57,7 +57,7 @@ def main() -> None:
     model.test_cfg["flip_test"] = False
     with tempfile.TemporaryDirectory() as folder:
         weights = Path(folder) / "random.pth"
-        torch.save({"state_dict": model.state_dict(), "meta": {"dataset_meta": {}}}, weights)
+        torch.save({"state_dict": model.state_dict(), "meta": {}}, weights)
         inferencer = apis.MMPoseInferencer(
             pose2d=config, pose2d_weights=str(weights), det_model="whole_image", device="cpu"
         )

@@ -56,10 +56,14 @@ def on_torch(network: Network, precision: Precision = "fp32") -> Engine:
 
 
 def on_openvino(network: Network, precision: Precision = "fp32") -> Engine:
-    return OpenVINOEngine(converted(network, BATCH, SIZE), precision)
+    return OpenVINOEngine(converted(network, BATCH, SIZE), precision, BATCH)
 
 
-MAKERS = [on_torch, on_openvino]
+def in_portions(network: Network, precision: Precision = "fp32") -> Engine:
+    return OpenVINOEngine(converted(network, 2, SIZE), precision, BATCH)
+
+
+MAKERS = [on_torch, on_openvino, in_portions]
 Make = Callable[..., Engine]
 
 
