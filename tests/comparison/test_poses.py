@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from comparison.model import PoseModel
+from comparison.performances import Mirror
 from comparison.poses import compare_poses
 from datamodules.skeleton import BONES, JOINTS, flip
 from errors import InputError
@@ -145,7 +146,8 @@ def test_the_percentile_agrees_with_a_slow_loop(model: PoseModel) -> None:
         for i in range(6)
     ]
     # against each other, members are not all flipped against all as they are
-    for mirror, among in (("no", "no"), ("auto", "auto"), ("yes", "no")):
+    ways: list[tuple[Mirror, Mirror]] = [("no", "no"), ("auto", "auto"), ("yes", "no")]
+    for mirror, among in ways:
         own = []
         for i, member in enumerate(members):
             others = [other for j, other in enumerate(members) if j != i]
