@@ -79,7 +79,8 @@ def test_trained_weights_go_into_the_pipeline(tmp_path: Path, capsys: pytest.Cap
     assert people.boxes.shape == (len(people.score), 4)
     assert {path for path in data.parent.rglob("*") if path.is_file()} == files, "the dataset was written to"
     assert torch.serialization.get_safe_globals() == allowed
-    assert {path.name for path in tmp_path.iterdir()} == {"with spaces", "run", "cache"}
+    # the cache folder is made when this process imports ultralytics for the first time, maybe in another test
+    assert {path.name for path in tmp_path.iterdir()} - {"cache"} == {"with spaces", "run"}
     assert train(data, tmp_path / "run") == 2
     assert "holds a finished run" in capsys.readouterr().err
 
