@@ -2,6 +2,8 @@
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -16,15 +18,15 @@ from keypoints.clip_poses import ClipPoses, FailedClip
 from keypoints.frames import read_frames
 from keypoints.gaps import fill_gaps
 from keypoints.performers import Selection, Track, choose_performers
-from keypoints.tracking import Tracker
+from keypoints.tracking import Tracker, frame_rate
 from keypoints.types import Crop, Detector, Estimator, Floats, Frame, Image, Keypoints, People
 
 CHUNK = 8
 """Frames of a clip that are read and searched for people at once."""
 
 
-USUAL_RATE = 25.0
-"""Frames per second where they have no times."""
+FINISHING = 4
+"""Clips that may wait for their picture at once."""
 
 
 class Sketch(Protocol):
@@ -137,6 +139,24 @@ class Pipeline:
             choose: is given the first crops [B, h, w, 3] to prepare the estimator with.
             looked: is told after every batch how many crops it held.
         """
+        finishing: deque[Future[ClipPoses | FailedClip]] = deque()
+        with ThreadPoolExecutor(1) as pool, closing(self._settled(media, sketch, choose, looked)) as settled:
+            for clip in settled:  # pictures are drawn while the network runs on
+                if clip is not None:
+                    finishing.append(pool.submit(self._finish, clip))
+                while finishing and (finishing[0].done() or len(finishing) > FINISHING):
+                    yield finishing.popleft().result()
+            while finishing:
+                yield finishing.popleft().result()
+
+    def _settled(
+        self,
+        media: Iterable[ClipMedia],
+        sketch: Callable[[ClipMedia], Sketch] | None,
+        choose: Callable[[Estimator, Image], object],
+        looked: Callable[[int], None],
+    ) -> Generator[_Clip | None, None, None]:
+        """Clips all of whose people are settled, and None after every batch."""
         size = self.estimator.batch
         source = ahead(self._looks(ahead(_chunks(media, sketch), 2)), 2 * size)
         waiting: deque[_Look] = deque()
@@ -151,7 +171,7 @@ class Pipeline:
                 else:
                     item.ended = True
                     if item.settled == len(item.people):
-                        yield self._finish(item)
+                        yield item
             if not waiting:
                 break
             batch = [waiting.popleft() for _ in range(min(size, len(waiting)))]
@@ -160,7 +180,8 @@ class Pipeline:
             for i, look in enumerate(batch):
                 waiting.extendleft(self._settle(look, found, i))
                 if look.clip.ended and look.person.open_looks == 0 and look.clip.settled == len(look.clip.people):
-                    yield self._finish(look.clip)
+                    yield look.clip
+            yield None
 
     def place(self, device: str) -> None:
         """Run on a device: "cpu", "cuda:0", ...."""
@@ -178,7 +199,7 @@ class Pipeline:
             if clip.failure is not None:
                 continue
             if not clip.frame and not _is_photograph(clip.media):
-                clip.tracker = Tracker(_rate(frames))
+                clip.tracker = Tracker(frame_rate([frame.time for frame in frames]))
             try:
                 found = self.detector.detect(clip.media.clip_id, frames)
             except InputError as error:
@@ -328,13 +349,6 @@ def _distance(xy: Floats, other: Floats) -> float:
 
 def _is_photograph(media: ClipMedia) -> bool:
     return media.frames is not None and len(media.frames) == 1
-
-
-def _rate(frames: Sequence[Frame]) -> float:
-    """Frames per second, as far as the first ones tell."""
-    steps = np.diff([frame.time for frame in frames])
-    usual = float(np.median(steps)) if len(steps) else 0.0
-    return 1 / usual if usual > 0 else USUAL_RATE  # NaN is not over 0
 
 
 def _tracks(people: Sequence[_Person]) -> list[Track]:

@@ -1,5 +1,7 @@
 """Follows the people of a clip from frame to frame, by supervision's ByteTrack."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 from supervision.detection.utils.iou_and_nms import box_iou_batch
@@ -15,6 +17,15 @@ FIRST_SCORE = 0.25
 LEAST_OVERLAP = 0.2
 """Intersection over union with the box that was foreseen, times score. At 0.1 the two in park.mp4 changed numbers over
 a box that held both; a performer who is lost is joined again by `keypoints.performers`."""
+USUAL_RATE = 25.0
+"""Frames per second where they have no times."""
+
+
+def frame_rate(times: Sequence[float]) -> float:
+    """Frames per second, as far as the times of the first frames, in seconds or NaN, tell."""
+    steps = np.diff(times)
+    usual = float(np.median(steps)) if len(steps) else 0.0
+    return 1 / usual if usual > 0 else USUAL_RATE  # NaN is not over 0
 
 
 class Tracker:
@@ -27,7 +38,7 @@ class Tracker:
         frame_rate: frames per second.
     """
 
-    def __init__(self, frame_rate: float = 25.0) -> None:
+    def __init__(self, frame_rate: float = USUAL_RATE) -> None:
         # the class itself, behind what prints that the next release does without; requirements pin this one
         quiet: type[ByteTrack] = ByteTrack.__mro__[0]
         self._tracker = quiet(

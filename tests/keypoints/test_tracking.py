@@ -4,7 +4,7 @@ import warnings
 import numpy as np
 import pytest
 
-from keypoints.tracking import Tracker
+from keypoints.tracking import USUAL_RATE, Tracker, frame_rate
 from keypoints.types import People
 from tests.keypoints.park_boxes import PEOPLE, boxes_of
 from tests.keypoints.park_boxes import people as park_people
@@ -95,3 +95,17 @@ def test_the_people_of_the_park_keep_their_numbers_through_a_somersault() -> Non
     assert set(numbers[0]) == {0}
     assert len(set(numbers[1])) == 1
     assert set(numbers[1]).isdisjoint(numbers[0])
+
+
+@pytest.mark.parametrize(
+    ("times", "rate"),
+    [
+        ([0.0, 0.04, 0.08, 0.2], 25.0),
+        ([0.0, 0.02], 50.0),
+        ([0.0], USUAL_RATE),
+        ([], USUAL_RATE),
+        ([np.nan, np.nan], USUAL_RATE),
+    ],
+)
+def test_the_rate_is_that_of_most_steps(times: list[float], rate: float) -> None:
+    assert frame_rate(times) == pytest.approx(rate)
