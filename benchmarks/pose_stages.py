@@ -198,7 +198,7 @@ def main() -> None:
             hours(clip, folder, options.rounds),
         )
     rows = []
-    for count in (50, 200, 800):
+    for count in (50, 200, 400):
         context = multiprocessing.get_context("spawn")
         answer: multiprocessing.Queue[float] = context.Queue()
         process = context.Process(target=peak, args=(options.root, count, answer))

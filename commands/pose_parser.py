@@ -27,6 +27,10 @@ class PoseConfig(ActionConfigFile):
         content = yaml.safe_load(find_config(values).read_text(encoding="utf-8-sig"))
         if "model" in content:
             content = {"data": content["data"]} if "data" in content else {}
+        for name in ("detector", "estimator"):
+            chosen = (content.get("pose") or {}).get(name)
+            if isinstance(chosen, dict) and "class_path" in chosen:
+                cfg[f"pose.{name}"] = None  # else options of the class before it, of the same name, would stay
         super().__call__(parser, cfg, yaml.safe_dump(content), option_string)  # type: ignore[no-untyped-call]
 
 
