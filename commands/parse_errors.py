@@ -44,6 +44,14 @@ class Parser(LightningArgumentParser):
         raise InputError(explain(message, getattr(ex, "subcommand_parser", self))) from ex
 
 
+def first_cause(error: ValueError) -> InputError:
+    """What was refused when parsed options were built: jsonargparse wraps it up in lists of types."""
+    cause: BaseException = error
+    while cause.__cause__ is not None and not isinstance(cause, InputError):
+        cause = cause.__cause__
+    return InputError(str(cause))
+
+
 def explain(message: str, parser: ArgumentParser) -> str:
     """The message of jsonargparse as one line: what is wrong, where, and the near miss.
 

@@ -9,9 +9,8 @@ import yaml
 from jsonargparse import ActionConfigFile, ArgumentParser, Namespace  # type: ignore[attr-defined]  # it has no list of exports
 
 from commands.configs import find_config
-from commands.parse_errors import Parser
+from commands.parse_errors import Parser, first_cause
 from datamodules.cache import Provenance
-from errors import InputError
 from keypoints.pipeline import Pipeline
 
 PLACEMENT = ("device", "batch")  # where and in what portions a network runs is no property of the poses
@@ -51,10 +50,7 @@ def build(parser: ArgumentParser, config: Namespace) -> Namespace:
     try:
         return cast(Namespace, parser.instantiate(config))
     except ValueError as error:
-        cause: BaseException = error
-        while cause.__cause__ is not None and not isinstance(cause, InputError):
-            cause = cause.__cause__
-        raise InputError(str(cause)) from error
+        raise first_cause(error) from error
 
 
 def part(config: Namespace, name: str) -> Namespace:

@@ -14,7 +14,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from commands.configs import BASE, ConfigFile, given
-from commands.parse_errors import Parser
+from commands.parse_errors import Parser, first_cause
 from errors import InputError
 from lightning_modules.callbacks.run_record import RunRecord
 from lightning_modules.checkpoint_io import load_checkpoint
@@ -68,10 +68,7 @@ class PoseCLI(LightningCLI):
         try:
             super().instantiate_classes()
         except ValueError as error:
-            cause: BaseException = error
-            while cause.__cause__ is not None and not isinstance(cause, InputError):
-                cause = cause.__cause__
-            raise InputError(str(cause)) from error
+            raise first_cause(error) from error
 
     def after_instantiate_classes(self) -> None:
         """Refuse the checkpoint of another model while there is no run folder; our own table stands for Lightning's."""
