@@ -60,15 +60,20 @@ def read_image(path: Path) -> Image:
     except InputError:
         raise
     except UnidentifiedImageError:
-        raise InputError(
-            f"{path}: is no image that can be read; save it as JPEG or PNG, or take it out of the folder"
-        ) from None
+        raise _no_image(path) from None
     except Pillow.DecompressionBombError:
         raise InputError(f"{path}: has over {MOST_PIXELS // 10**6} million pixels; make it smaller") from None
     # a damaged file makes Pillow's readers raise nearly anything: OSError, SyntaxError, ValueError, struct.error
     except Exception as problem:
+        # once somebody has imported ultralytics, Pillow asks for a package instead of saying that it knows no such kind
+        if isinstance(problem.__context__, UnidentifiedImageError):
+            raise _no_image(path) from None
         reason = " ".join(str(problem).split()) or type(problem).__name__
         raise InputError(f"{path}: the image is cut off or damaged ({reason}); {COPY_AGAIN}") from None
+
+
+def _no_image(path: Path) -> InputError:
+    return InputError(f"{path}: is no image that can be read; save it as JPEG or PNG, or take it out of the folder")
 
 
 def _rgb(path: Path, image: Pillow.Image) -> Image:

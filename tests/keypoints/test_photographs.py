@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image as Pillow
-from PIL import ImageOps
+from PIL import ImageOps, UnidentifiedImageError
 
 from errors import InputError
 from keypoints.photographs import LONGEST_SIDE, MOST_PIXELS, read_image
@@ -210,6 +210,23 @@ def pipe(path: Path) -> None:
 def test_what_is_no_image_is_refused(tmp_path: Path, make: Callable[[Path], object], says: str) -> None:
     make(tmp_path / "a b ü.jpg")
     assert says in complaint(tmp_path / "a b ü.jpg")
+
+
+def test_what_is_no_image_is_refused_after_ultralytics_was_imported_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Pillow.open
+
+    def theirs(*arguments: object, **options: object) -> object:
+        """As ultralytics.utils.patches.image_open where pi-heif is not installed."""
+        try:
+            return opened(*arguments, **options)  # type: ignore[arg-type]
+        except UnidentifiedImageError:
+            raise ModuleNotFoundError("No module named 'pi_heif'") from None
+
+    (tmp_path / "a.jpg").write_bytes(b"no image at all")
+    monkeypatch.setattr(Pillow, "open", theirs)
+    assert "is no image that can be read" in complaint(tmp_path / "a.jpg")
 
 
 def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,6 +35,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("GCN_PSN_CACHE", str(folder))
     monkeypatch.setenv("YOLO_CONFIG_DIR", str(folder))
     monkeypatch.chdir(tmp_path)
+    set_up()  # a test that imported ultralytics without it would leave its replacements to the tests after it
     return folder
 
 
