@@ -1,5 +1,6 @@
 """The figure of an evaluation: predictions against scores, rho of every predictor, pairs of poses and their scores."""
 
+import math
 import textwrap
 import warnings
 from collections.abc import Sequence
@@ -27,6 +28,9 @@ PANELS: Final = 6
 
 RANDOM_PAIRS: Final = 20_000
 """Pairs of poses among which those to show are looked for."""
+
+LEVELS: Final = ("high", "medium", "low")
+"""How alike the pairs of `pick_pairs` are, in their order."""
 
 _MODEL: Final = "#0072B2"
 _TRIVIAL: Final = "#7A7A7A"
@@ -149,6 +153,40 @@ def pick_pairs(scored: EmbeddedClips, seed: int = 0) -> list[PosePair]:
     ]
 
 
+def pairs_to_json(scored: EmbeddedClips, clip_names: Sequence[str], action_names: Sequence[str]) -> dict[str, Any]:
+    """The pairs of `pick_pairs` with their poses, for a file: reports draw them again without the dataset.
+
+    Args:
+        scored: N tracks.
+        clip_names: by clip index.
+        action_names: by action index.
+
+    Returns:
+        {"pairs": [...]}, each with its "level" (high, medium, low), "score", "above", and for both poses "clips",
+        "actions", "times" (middle of the part of the clip, in 0..1) and "poses" (as the model sees them, y down).
+    """
+
+    def pose(track: int, time: int) -> list[list[float | None]]:
+        xy = scored.poses[track, time, :, :2].double().cpu()
+        return [[round(value, 4) if math.isfinite(value) else None for value in joint] for joint in xy.tolist()]
+
+    moments = scored.embedding.shape[1]
+    return {
+        "pairs": [
+            {
+                "level": level,
+                "score": pair.score,
+                "above": pair.above,
+                "clips": [clip_names[int(scored.clip[track])] for track in pair.tracks],
+                "actions": [action_names[int(scored.action[track])] for track in pair.tracks],
+                "times": [(time + 0.5) / moments for time in pair.times],
+                "poses": [pose(track, time) for track, time in zip(pair.tracks, pair.times, strict=True)],
+            }
+            for level, pair in zip(LEVELS, pick_pairs(scored), strict=False)
+        ]
+    }
+
+
 # Predictions against scores -------------------------------------------------------------------------------------------
 
 
@@ -261,7 +299,7 @@ def _draw_pairs(figure: SubFigure, scored: EmbeddedClips, action_names: Sequence
     if not pairs:
         _say(figure.subplots(), "No two clips with embedded poses: nothing to compare.")
         return
-    for axes, pair, level in zip(figure.subplots(1, 3), pairs, ("high", "medium", "low"), strict=False):
+    for axes, pair, level in zip(figure.subplots(1, 3), pairs, LEVELS, strict=False):
         axes.set_axis_off()
         _draw_pair(axes, pair, level, scored, action_names)
 

@@ -19,7 +19,7 @@ class SeedComparison:
         rho: mean over the seeds of Spearman's rho; a seed whose rho is undefined counts as 0, because it ranks nothing.
         interval: 95 % interval of `rho`.
         by_seed: [S] rho of every seed, 0 where undefined.
-        difference: `rho` minus the rho of the other predictor.
+        difference: `rho` minus that of the other predictor.
         difference_interval: 95 % interval of `difference`: both see the same resamples.
     """
 
@@ -31,7 +31,13 @@ class SeedComparison:
 
 
 def compare_seeds(
-    seeds: Tensor, other: Tensor, true: Tensor, groups: Tensor | None = None, draws: int = 1000, seed: int = 0
+    seeds: Tensor,
+    other: Tensor,
+    true: Tensor,
+    groups: Tensor | None = None,
+    draws: int = 1000,
+    seed: int = 0,
+    actions: Tensor | None = None,
 ) -> SeedComparison:
     """Compares the mean rho of several seeds with the rho of another predictor on the same clips.
 
@@ -40,14 +46,17 @@ def compare_seeds(
 
     Shapes:
         seeds: [S, n], predictions of the model by seed.
-        other, true: [n].
+        other: [n], or [R, n] for another model by seed: the mean of its rhos, an undefined one counting as 0 too.
+        true: [n].
         groups: [n]; whole groups are resampled, else clips.
+        actions: [n]; with them every rho is the Fisher mean over the actions, and clips are drawn within actions.
     """
-    rhos_of = rho_statistic(torch.cat((seeds, other[None])), true)
+    rhos_of = rho_statistic(torch.cat((seeds, other if other.ndim > 1 else other[None])), true, actions)
 
     def by_seed(weights: Tensor) -> tuple[Tensor, Tensor]:
         rhos = rhos_of(weights)
-        return rhos[:, :-1].nan_to_num(0), rhos[:, -1]
+        own, others = rhos[:, : len(seeds)].nan_to_num(0), rhos[:, len(seeds) :]
+        return own, others.nan_to_num(0).mean(1) if other.ndim > 1 else others[:, 0]
 
     def statistic(weights: Tensor) -> Tensor:
         own, others = by_seed(weights)
@@ -55,8 +64,9 @@ def compare_seeds(
 
     whole = torch.ones(1, len(true), dtype=torch.float64)
     rho, difference = statistic(whole)[0].tolist()
+    strata = actions if groups is None else None
     (low, high), (least, most) = bootstrap_interval(
-        statistic, len(true), groups=groups, draws=draws, seed=seed
+        statistic, len(true), groups=groups, strata=strata, draws=draws, seed=seed
     ).tolist()
     return SeedComparison(rho, (low, high), by_seed(whole)[0][0], difference, (least, most))
 

@@ -28,8 +28,8 @@ class NamedClip(Protocol):
 
 
 class EvaluationReport(Callback):
-    """After `validate` and `test`: a table on screen; metrics.json, predictions.parquet and figure.png in
-    `<run>/validate` or `<run>/test`. After `predict`: `<run>/predict/predictions.parquet`.
+    """After `validate` and `test`: a table on screen; metrics.json, predictions.parquet, pairs.json and figure.png
+    in `<run>/validate` or `<run>/test`. After `predict`: `<run>/predict/predictions.parquet`.
     """  # noqa: D205
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -73,10 +73,13 @@ class EvaluationReport(Callback):
             logger.log_metrics({**rhos, f"{name}/collapsed": float(pl_module.collapsed)}, step=trainer.global_step)
         assert pl_module.scored is not None
         print_table(evaluation, name, pl_module.collapsed)
-        from drawing.evaluation import save_figure  # matplotlib: seconds that training does without
+        from drawing.evaluation import pairs_to_json, save_figure  # matplotlib: seconds that training does without
 
-        save_figure(folder / "figure.png", evaluation, pl_module.scored, _names(trainer)[1], name)
-        Console().print(f"metrics.json, predictions.parquet and figure.png: [bold]{folder}[/]")
+        clips, actions = _names(trainer)
+        pairs = pairs_to_json(pl_module.scored, [clip.clip_id for clip in clips], actions)
+        write_atomically(folder / "pairs.json", json.dumps(pairs) + "\n")
+        save_figure(folder / "figure.png", evaluation, pl_module.scored, actions, name)
+        Console().print(f"metrics.json, predictions.parquet, pairs.json and figure.png: [bold]{folder}[/]")
 
 
 def write_predictions(path: Path, table: ClipTable, clips: Sequence[NamedClip], action_names: Sequence[str]) -> None:

@@ -1,4 +1,5 @@
 import itertools
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from matplotlib.text import Text
 from torch import Tensor
 
 from datamodules.normalisation import Normalisation
-from drawing.evaluation import evaluation_figure, pick_pairs, save_figure
+from drawing.evaluation import evaluation_figure, pairs_to_json, pick_pairs, save_figure
 from errors import InputError
 from scoring.clips import EmbeddedClips
 from scoring.evaluation import Evaluation, evaluate
@@ -124,6 +125,23 @@ def test_broken_embeddings_are_not_picked() -> None:
     scored = make_clips(4)
     scored.embedding[2, :, 0] = torch.nan
     assert not {track for pair in pick_pairs(scored) for track in pair.tracks} & {2}
+
+
+def test_pairs_go_to_a_file_with_names_and_poses() -> None:
+    scored = clips(12, 2)
+    scored.poses[:, :, 3] = torch.nan
+    found = json.loads(json.dumps(pairs_to_json(scored, [f"clip {i}" for i in range(12)], ["walk", "run"])))["pairs"]
+    assert [pair["level"] for pair in found] == ["high", "medium", "low"]
+    for written, pair in zip(found, pick_pairs(scored), strict=True):
+        assert (written["score"], written["above"]) == (pair.score, pair.above)
+        for place, (track, time) in enumerate(zip(pair.tracks, pair.times, strict=True)):
+            assert written["clips"][place] == f"clip {track}"
+            assert written["actions"][place] == ["walk", "run"][track % 2]
+            assert written["times"][place] == pytest.approx((2 * time + 1) / 12)
+            pose = np.array(written["poses"][place], dtype=float)
+            assert np.allclose(pose, scored.poses[track, time].numpy(), atol=1e-4, equal_nan=True)
+            assert written["poses"][place][3] == [None, None]
+    assert pairs_to_json(make_clips(1), ["one"], ["walk"]) == {"pairs": []}
 
 
 # Figure ---------------------------------------------------------------------------------------------------------------

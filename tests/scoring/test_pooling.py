@@ -10,6 +10,7 @@ from torch import Tensor
 
 from scoring.evaluation import ClipTable
 from scoring.intervals import resampling_weights
+from scoring.metrics import FISHER_LIMIT
 from scoring.pooling import compare_seeds, pool, rank_normalised
 from tests.scoring.build import scipy_rho
 
@@ -118,3 +119,28 @@ def test_a_predictor_against_itself_differs_by_nothing() -> None:
     found = compare_seeds(other[None], other, true)
     assert found.difference == 0
     assert found.difference_interval == (0, 0)
+
+
+def test_two_models_with_seeds_are_compared_by_their_mean_rhos_over_actions() -> None:
+    n, draws = 24, 100
+    generator = torch.Generator().manual_seed(4)
+    true = torch.randn(n, generator=generator, dtype=torch.float64)
+    first, second = (true + torch.randn(count, n, generator=generator, dtype=torch.float64) for count in (2, 3))
+    second[1] = 7.0  # collapsed: counts as 0 here too
+    actions = torch.arange(n) % 2
+    found = compare_seeds(first, second, true, draws=draws, seed=5, actions=actions)
+
+    def fisher(prediction: Tensor, rows: Tensor) -> float:
+        rhos = [scipy_rho(prediction[own], true[own]) for own in (rows[actions[rows] == one] for one in (0, 1))]
+        return float(np.tanh(np.arctanh(np.clip(rhos, -FISHER_LIMIT, FISHER_LIMIT)).mean()))
+
+    def slow(rows: Tensor) -> tuple[float, float]:
+        own = float(np.mean([fisher(one, rows) for one in first]))
+        return own, own - float(np.mean([fisher(second[0], rows), 0.0, fisher(second[2], rows)]))
+
+    assert (found.rho, found.difference) == pytest.approx(slow(torch.arange(n)))
+    weights = resampling_weights(n, draws, torch.Generator().manual_seed(5), strata=actions)
+    values = [slow(torch.arange(n).repeat_interleave(row)) for row in weights.long()]
+    ends = np.quantile(values, [0.025, 0.975], axis=0)
+    assert found.interval == pytest.approx(tuple(ends[:, 0]))
+    assert found.difference_interval == pytest.approx(tuple(ends[:, 1]))
