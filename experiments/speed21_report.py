@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from commands.pool import RunResult, folds_of, tables_of
 from errors import InputError
+from reports.results import RunResult, folds_of, tables_of
 from scoring.evaluation import ClipTable
 from scoring.metrics import spearman
 from scoring.pooling import compare_seeds, pool

@@ -24,11 +24,11 @@ from pathlib import Path
 import torch
 
 import run
-from commands.pool import read_result
 from datamodules.speed21 import FOLD_COUNT, Speed21
 from errors import InputError
 from experiments.speed21_report import report
 from lightning_modules.run_folder import write_atomically
+from reports.results import read_result
 
 MODELS = {
     "gcn_psn": (),

@@ -22,6 +22,7 @@ OWN = {
         "drawing",
         "keypoints",
         "comparison",
+        "reports",
         "errors",
     ),
     "lightning_modules": ("lightning_modules", "scoring", "datamodules.skeleton", "drawing", "errors"),
@@ -45,6 +46,15 @@ OWN = {
         "errors",
     ),
     "scoring": ("scoring", "datamodules.skeleton", "errors"),
+    "reports": (
+        "reports",
+        "scoring",
+        "drawing",
+        "trials.trial",
+        "datamodules.skeleton",
+        "lightning_modules.run_folder",
+        "errors",
+    ),
     "drawing": ("drawing", "scoring", "datamodules.skeleton", "errors"),
 }
 
@@ -63,6 +73,8 @@ OTHERS: dict[str, tuple[str, ...]] = {
     "datamodules.synthetic": ("numpy",),
     "datamodules.synthetic_actions": ("numpy",),
     "scoring": ("torch",),
+    "reports": ("torch", "pyarrow", "yaml"),
+    "reports.page": ("jinja2",),
     "drawing": ("matplotlib", "numpy", "torch"),
     "drawing.overlay": ("numpy", "supervision", "PIL", "matplotlib"),
     "drawing.comparison": ("numpy", "matplotlib", "cv2"),

@@ -12,8 +12,9 @@ import pytest
 from scipy.stats import rankdata
 
 import run
-from commands.pool import folds_of, pooled_evaluation, read_result
+from commands.pool import pooled_evaluation
 from errors import InputError
+from reports.results import folds_of, read_result
 from scoring.evaluation import Row
 from tests.datasets import FAST, options
 from tests.scoring.build import scipy_rho

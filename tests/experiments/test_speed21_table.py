@@ -15,10 +15,10 @@ import pytest
 import torch
 
 import run
-from commands.pool import RunResult
 from errors import InputError
 from experiments.speed21_report import HEADER, report
 from experiments.speed21_table import Trial, main, train_and_test
+from reports.results import RunResult
 from scoring.pooling import rank_normalised
 from scoring.trivial import RAW_RIDGE
 from tests.conftest import REPO, heed_interrupts

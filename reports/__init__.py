@@ -1,0 +1,1 @@
+"""One page on many runs: what they were, what they found, beside what others published."""
