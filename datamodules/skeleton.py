@@ -22,6 +22,7 @@ of the nose, the eyes and the ears; MPII has no face and gives the midpoint of u
 import functools
 import math
 import operator
+from collections.abc import Sequence
 from typing import Any, Final, Literal, TypeVar, cast
 
 import array_api_compat
@@ -214,19 +215,19 @@ _PARENTS: dict[Source, dict[str, tuple[str, ...]]] = {
 }
 
 
-def adjacency(self_loops: float = 0.0) -> npt.NDArray[np.float64]:
-    """The skeleton graph, A + self_loops x I.
+def adjacency(self_loops: float = 0.0, edges: Sequence[tuple[int, int]] = BONES) -> npt.NDArray[np.float64]:
+    """The graph of the joints, A + self_loops x I.
 
     Returns:
-        [15, 15] symmetric; 1 where a bone joins two joints, `self_loops` on the diagonal.
+        [15, 15] symmetric; 1 where an edge (a bone) joins two joints, `self_loops` on the diagonal.
     """
     matrix: npt.NDArray[np.float64] = self_loops * np.eye(len(JOINTS))
-    for a, b in BONES:
+    for a, b in edges:
         matrix[a, b] = matrix[b, a] = 1.0
     return matrix
 
 
-def propagation(self_loops: float = 2.0) -> npt.NDArray[np.float64]:
+def propagation(self_loops: float = 2.0, edges: Sequence[tuple[int, int]] = BONES) -> npt.NDArray[np.float64]:
     """The matrix of eq. (3), D^-1/2 (A + self_loops x I) D^-1/2, D the row sums of A + self_loops x I.
 
     The paper's C already holds the self-loops and C^ = C + I adds them again, so its literal reading is 2 loops; 1 is
@@ -234,9 +235,15 @@ def propagation(self_loops: float = 2.0) -> npt.NDArray[np.float64]:
 
     Returns:
         [15, 15] symmetric.
+
+    Raises:
+        ValueError: `self_loops` is negative, or a joint has neither edge nor self-loop.
     """
-    matrix = adjacency(self_loops)
-    scale: npt.NDArray[np.float64] = 1 / np.sqrt(matrix.sum(axis=1))
+    matrix = adjacency(self_loops, edges)
+    degree = matrix.sum(axis=1)
+    if not self_loops >= 0 or not degree.all():
+        raise ValueError(f"self_loops is {self_loops}: it must be at least 0, and above 0 where a joint has no edge")
+    scale: npt.NDArray[np.float64] = 1 / np.sqrt(degree)
     return scale[:, None] * matrix * scale
 
 

@@ -14,7 +14,7 @@ class MLPEncoder(nn.Module):
         embedding: length of the embedding; 50 in the paper.
 
     Shapes:
-        input [B, 15, in_channels] float in [0, 1], output [B, embedding].
+        input [..., 15, in_channels] float in [0, 1], output [..., embedding].
     """
 
     def __init__(self, in_channels: int = 2, embedding: int = EMBEDDING) -> None:
@@ -22,6 +22,6 @@ class MLPEncoder(nn.Module):
         self.projection = projection(len(JOINTS) * in_channels, embedding)
 
     def forward(self, poses: Tensor) -> Tensor:
-        """Poses [B, 15, C] to embeddings [B, E]."""
-        embedding: Tensor = self.projection(poses.flatten(1))
+        """Poses [..., 15, C] to embeddings [..., E]."""
+        embedding: Tensor = self.projection(poses.flatten(-2))
         return embedding

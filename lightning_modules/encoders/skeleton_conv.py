@@ -1,4 +1,4 @@
-"""The graph convolution of eq. (3) for one fixed graph, the skeleton."""
+"""The graph convolution of eq. (3) for one fixed graph: the skeleton, or a control for it."""
 
 import torch
 from torch import Tensor
@@ -6,6 +6,8 @@ from torch.nn import functional
 from torch_geometric.nn import GCNConv
 
 from datamodules.skeleton import JOINTS, propagation
+from lightning_modules.encoders.graphs import Graph, edges
+from lightning_modules.encoders.initialisation import Initialisation, initialise
 
 # Up to this many weights the whole layer is fastest as one [15 in, 15 out] product: torch.kron of the
 # propagation matrix and the weights costs less than a batched product with a 15x15 matrix does.
@@ -27,27 +29,44 @@ class SkeletonConv(GCNConv):  # type: ignore[misc]  # PyG publishes no types
         self_loops: weight of the self-loops: 2 is the literal eq. (3), whose C already holds self-loops and
             Ĉ = C + I adds them again; 1 is the usual A + I; 0 leaves them out.
         bias: eq. (3) has none.
+        graph: which joints are neighbours, see `lightning_modules.encoders.graphs.edges`.
+        graph_seed: seed of a random tree.
+        initialisation: see `lightning_modules.encoders.initialisation.initialise`.
 
     Shapes:
-        input [B, 15, in_channels], output [B, 15, out_channels].
+        input [..., 15, in_channels], output [..., 15, out_channels].
+
+    Raises:
+        ValueError: no such graph or initialisation, or a joint has neither edge nor self-loop.
 
     Source: Kipf & Welling, ICLR 2017, as in the GCN-PSN paper (arXiv 2511.01194), eq. (3).
     """
 
     matrix: Tensor
 
-    def __init__(self, in_channels: int, out_channels: int, self_loops: float = 2.0, bias: bool = False) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        self_loops: float = 2.0,
+        bias: bool = False,
+        graph: Graph = "skeleton",
+        graph_seed: int = 0,
+        initialisation: Initialisation = "glorot",
+    ) -> None:
         super().__init__(in_channels, out_channels, improved=self_loops == 2.0, bias=bias)
-        matrix = torch.as_tensor(propagation(self_loops), dtype=torch.get_default_dtype())
+        matrix = torch.as_tensor(propagation(self_loops, edges(graph, graph_seed)), dtype=torch.get_default_dtype())
         self.register_buffer("matrix", matrix, persistent=False)
+        if initialisation != "glorot":  # that is how PyG has just drawn it
+            initialise(self.lin.weight, initialisation)
 
     def forward(self, poses: Tensor) -> Tensor:
-        """Poses [B, 15, in_channels] to [B, 15, out_channels]."""
+        """Poses [..., 15, in_channels] to [..., 15, out_channels]."""
         out: Tensor
         weight = self.lin.weight  # [out, in]
         if weight.numel() <= KRONECKER_WEIGHTS:
             layer = torch.kron(self.matrix, weight)  # the matrix is symmetric: no transpose
-            out = functional.linear(poses.flatten(1), layer).unflatten(1, (len(JOINTS), self.out_channels))
+            out = functional.linear(poses.flatten(-2), layer).unflatten(-1, (len(JOINTS), self.out_channels))
         elif self.in_channels < self.out_channels:
             out = functional.linear(self.matrix @ poses, weight)
         else:

@@ -124,6 +124,16 @@ def test_adjacency_and_propagation_by_hand() -> None:
     np.testing.assert_array_equal(propagation(), propagation(2.0))
 
 
+def test_graphs_with_other_edges() -> None:
+    # a ring of all joints: every degree is 2
+    ring = [(j, (j + 1) % 15) for j in range(15)]
+    np.testing.assert_allclose(propagation(1.0, ring), adjacency(1.0, ring) / 3)
+    np.testing.assert_allclose(propagation(2.0, []), np.eye(15), rtol=1e-15)
+    for loops, edges in ((0.0, ()), (0.0, ((0, 1),)), (-1.0, BONES), (math.nan, BONES)):
+        with pytest.raises(ValueError, match="self_loops"):
+            propagation(loops, edges)
+
+
 @pytest.mark.parametrize("source", SOURCES)
 def test_each_layout_by_its_numbers(source: Source) -> None:
     xy = distinct(source)

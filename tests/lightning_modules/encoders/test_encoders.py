@@ -11,6 +11,7 @@ ENCODERS = {
     "paper": GCNEncoder(),
     "wide": GCNEncoder(channels=16, depth=3, bias=True, self_loops=1.0, activation=nn.ELU),
     "confidences": GCNEncoder(in_channels=3, channels=4),
+    "tree": GCNEncoder(graph="tree", graph_seed=1, initialisation="positive"),
     "mlp": MLPEncoder(),
 }
 CHANNELS = {"confidences": 3}
@@ -25,6 +26,16 @@ def test_shapes_and_independence_of_the_batch(name: str) -> None:
     assert embedding.shape == (6, 50)
     torch.testing.assert_close(embedding[2:3], encoder(poses[2:3]))
     assert encoder(poses[:0]).shape == (0, 50)
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_any_leading_shape(name: str) -> None:
+    encoder = ENCODERS[name]
+    poses = torch.rand(2, 3, 4, 15, CHANNELS.get(name, 2))
+    embedding = encoder(poses)
+    assert embedding.shape[:3] == (2, 3, 4)
+    torch.testing.assert_close(embedding[1, 2], encoder(poses[1, 2]))
+    torch.testing.assert_close(embedding[1, 2, 3], encoder(poses[1, 2, 3]))
 
 
 def test_sizes_are_those_of_the_paper() -> None:

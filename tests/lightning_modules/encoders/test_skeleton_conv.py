@@ -4,15 +4,16 @@ import torch
 from torch_geometric.nn import DenseGCNConv, GCNConv
 
 from datamodules.skeleton import BONES
+from lightning_modules.encoders.graphs import Graph, edges
 from lightning_modules.encoders.skeleton_conv import SkeletonConv
 
 WIDTHS = [(2, 2), (2, 16), (16, 2), (16, 16), (3, 5)]
 
 
-def hand_built(self_loops: float) -> np.ndarray:
+def hand_built(self_loops: float, neighbours: tuple[tuple[int, int], ...] = BONES) -> np.ndarray:
     """D^-1/2 C^ D^-1/2 of eq. (3), entry by entry."""
     c = np.zeros((15, 15))
-    for i, j in BONES:
+    for i, j in neighbours:
         c[i, j] = c[j, i] = 1
     for i in range(15):
         c[i, i] = self_loops
@@ -29,6 +30,30 @@ def test_equals_the_hand_built_equation(widths: tuple[int, int], self_loops: flo
     w = layer.lin.weight.detach().numpy().T
     expected = np.stack([hand_built(self_loops) @ pose @ w for pose in poses.numpy().astype(np.float64)])
     np.testing.assert_allclose(layer(poses).detach().numpy(), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("widths", WIDTHS)
+@pytest.mark.parametrize("graph", ["none", "tree", "full"])
+@pytest.mark.parametrize("lead", [(), (0,), (3, 4), (2, 1, 2)])
+def test_other_graphs_and_any_leading_shape(widths: tuple[int, int], graph: Graph, lead: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    layer = SkeletonConv(*widths, self_loops=1.0, bias=True, graph=graph, graph_seed=5)
+    assert layer.bias is not None
+    torch.nn.init.normal_(layer.bias)
+    poses = torch.rand(*lead, 15, widths[0])
+    matrix = hand_built(1.0, edges(graph, 5))
+    w, b = layer.lin.weight.detach().double().numpy().T, layer.bias.detach().double().numpy()
+    got = layer(poses).detach().numpy()
+    assert got.shape == (*lead, 15, widths[1])
+    for index in np.ndindex(lead):
+        np.testing.assert_allclose(got[index], matrix @ poses[index].double().numpy() @ w + b, atol=1e-5)
+
+
+def test_another_tree_is_another_layer() -> None:
+    trees = {SkeletonConv(2, 2, graph="tree", graph_seed=seed).matrix.numpy().tobytes() for seed in (0, 0, 1, 2)}
+    assert len(trees) == 3
+    with pytest.raises(ValueError, match="above 0 where a joint has no edge"):
+        SkeletonConv(2, 2, self_loops=0, graph="none")
 
 
 @pytest.mark.parametrize("bias", [False, True])
