@@ -10,11 +10,20 @@ from lightning import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 from datamodules.cache import list_clips, read_cache
-from datamodules.clips import ClipLabel, Tracks, build_tracks, codes, phase_times
+from datamodules.clips import (
+    ClipLabel,
+    SampledKeypoints,
+    Tracks,
+    build_tracks,
+    codes,
+    phase_times,
+    sample_keypoints,
+)
 from datamodules.loaders import ClipLoader
 from datamodules.media import ClipMedia
 from datamodules.normalisation import Normalisation
 from datamodules.pairs import PairLoader, PairRule, PairSampler
+from datamodules.perturbations import Perturbation, perturbed_poses
 from datamodules.splits import hold_out
 from errors import InputError
 
@@ -74,6 +83,7 @@ class PoseDataModule(LightningDataModule):
         self.split_seed = split_seed
         self.seed = seed
         self.rejected: list[tuple[str, str]] = []
+        self._keypoints: SampledKeypoints | None = None  # of the clips to test or predict
 
     # What a dataset says ------------------------------------------------------------------------------------------
 
@@ -109,6 +119,7 @@ class PoseDataModule(LightningDataModule):
                 parts["query"] = [label for label in labels if label.part == "test"]
             if not parts["query"]:
                 raise InputError(f"{self.cache}: the labels name no clip of the {stage} part")
+        self._keypoints = None
         self.clips = [label for part in parts.values() for label in part]
         self.part = np.repeat(list(parts), [len(part) for part in parts.values()])
         self._check_learnable(parts)
@@ -133,6 +144,23 @@ class PoseDataModule(LightningDataModule):
     def predict_dataloader(self) -> Loaders:
         """Exemplars (train with val), then the clips to predict."""
         return self.test_dataloader()
+
+    def perturbed(self, perturbation: Perturbation, seed: int = 0) -> ClipLoader:
+        """The clips to test or predict, as the second loader gives them, with their keypoints perturbed.
+
+        Exemplars and training stay as they are.
+
+        Args:
+            perturbation: what happens to the keypoints.
+            seed: of its draws, which depend on nothing else but the clips' names.
+        """
+        loader = self._loader("query")
+        if self._keypoints is None:  # the cache is read again, so that training does not carry pixels along
+            names = [label.clip_id for label, part in zip(self.clips, self.part, strict=True) if part == "query"]
+            table = read_cache(self.cache, names)
+            self._keypoints = sample_keypoints(table, self.normalisation, self.frames_per_clip)
+        poses = perturbed_poses(self._keypoints, perturbation, self.normalisation, seed)
+        return loader.showing(poses)
 
     # How ----------------------------------------------------------------------------------------------------------
 
@@ -224,6 +252,7 @@ class PoseDataModule(LightningDataModule):
             self.tracks.start[: count + 1],
             self.tracks.clip[:count],
             self.tracks.frame[:end],
+            self.tracks.source[: rows.max() + 1],
         )
 
     def _process(self) -> tuple[int, int]:

@@ -49,7 +49,8 @@ class Tracks:
         rows: [F] int64; for every frame of every track the row of `poses` seen last (before the first pose: the first).
         start: [K + 1] int64, where each track begins in `rows`.
         clip: [K] int64, index of each track's clip.
-        first_frame, frame: [K] and [F] int64, frame numbers as in the cache.
+        frame: [F] int64, frame numbers as in the cache.
+        source: [P] int64, the row of the cache's table that each pose was made from.
     """
 
     poses: NDArray[np.float32]
@@ -57,6 +58,7 @@ class Tracks:
     start: NDArray[np.int64]
     clip: NDArray[np.int64]
     frame: NDArray[np.int64]
+    source: NDArray[np.int64]
 
     @property
     def length(self) -> NDArray[np.int64]:
@@ -121,7 +123,36 @@ def build_tracks(table: PoseTable, normalisation: Normalisation) -> Tracks:
         start=np.concatenate([[0], np.cumsum(lengths[kept])]).astype(np.int64),
         clip=table.track_clip[kept].astype(np.int64),
         frame=table.frame[keep_row].astype(np.int64),
+        source=np.flatnonzero(seen),
     )
+
+
+@dataclass(frozen=True)
+class SampledKeypoints:
+    """Keypoints as an estimator gave them, of K tracks at T moments.
+
+    Shapes:
+        xy: [K, T, 15, 2] float32 pixels, NaN where missing.
+        confidence: [K, T, 15] float32, NaN where unknown.
+        clip: [K] int64, index into `clip_ids`, never decreasing.
+        clip_ids: names of the clips.
+    """
+
+    xy: NDArray[np.float32]
+    confidence: NDArray[np.float32]
+    clip: NDArray[np.int64]
+    clip_ids: list[str]
+
+
+def sample_keypoints(table: PoseTable, normalisation: Normalisation, count: int) -> SampledKeypoints:
+    """What `build_tracks(table, normalisation)` shows at `count` moments, before it was normalised.
+
+    Raises:
+        InputError: see `build_tracks`.
+    """
+    tracks = build_tracks(table, normalisation)
+    rows = tracks.source[tracks.moments(count)]
+    return SampledKeypoints(table.xy[rows], table.confidence[rows], tracks.clip, table.clip_ids)
 
 
 def phase_times(label: ClipLabel, frames: NDArray[np.int64]) -> list[float]:

@@ -1,9 +1,11 @@
 """Batches of clips for validation, test and prediction."""
 
+import copy
 from collections.abc import Iterator
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from datamodules.clips import Tracks
@@ -38,9 +40,22 @@ class ClipLoader:
         self.poses = torch.from_numpy(tracks.poses)
         self.rows = torch.from_numpy(tracks.moments(frames_per_clip))
         self.table = table
+        self.every = torch.from_numpy(chosen)
         mine = chosen[rank::world_size] if len(chosen) > rank else chosen[:1]
         self.chosen = torch.from_numpy(np.ascontiguousarray(mine))
         self.batch_size = max(1, POSES_PER_BATCH // frames_per_clip)
+
+    def showing(self, poses: NDArray[np.float32]) -> "ClipLoader":
+        """The same clips with other poses.
+
+        Args:
+            poses: [n, T, 15, C], one entry for each of the tracks that were chosen, in their order.
+        """
+        other = copy.copy(self)
+        other.poses = torch.from_numpy(poses).flatten(0, 1)
+        other.rows = torch.zeros_like(self.rows)
+        other.rows[self.every] = torch.arange(len(other.poses)).view(len(poses), -1)
+        return other
 
     def __len__(self) -> int:
         return -(-len(self.chosen) // self.batch_size)

@@ -22,6 +22,7 @@ def tracks_of(clip: list[int], frames: int = 7) -> Tracks:
         start=np.arange(0, count + 1, frames),
         clip=np.array(clip),
         frame=np.tile(np.arange(frames), len(clip)),
+        source=np.arange(count),
     )
 
 
