@@ -1,6 +1,7 @@
-"""Pose encoders: pure `nn.Module`s from poses [B, 15, C] to embeddings [B, E], chosen in a config by `class_path`."""
+"""Pose encoders: pure modules from poses [..., 15, C] to embeddings [..., E], chosen in a config by `class_path`."""
 
 from lightning_modules.encoders.gcn import GCNEncoder
 from lightning_modules.encoders.mlp import MLPEncoder
+from lightning_modules.encoders.residual_gcn import ResidualGCNEncoder
 
-__all__ = ["GCNEncoder", "MLPEncoder"]
+__all__ = ["GCNEncoder", "MLPEncoder", "ResidualGCNEncoder"]

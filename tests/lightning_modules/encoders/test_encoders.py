@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from lightning_modules.encoders import GCNEncoder, MLPEncoder
+from lightning_modules.encoders import GCNEncoder, MLPEncoder, ResidualGCNEncoder
 
 ENCODERS = {
     "paper": GCNEncoder(),
@@ -13,6 +13,8 @@ ENCODERS = {
     "confidences": GCNEncoder(in_channels=3, channels=4),
     "tree": GCNEncoder(graph="tree", graph_seed=1, initialisation="positive"),
     "mlp": MLPEncoder(),
+    "residual": ResidualGCNEncoder(),
+    "residual, plain": ResidualGCNEncoder(width=7, depth=1, joint_codes=False, bone_vectors=False, graph="full"),
 }
 CHANNELS = {"confidences": 3}
 
