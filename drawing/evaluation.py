@@ -117,26 +117,10 @@ def pick_pairs(scored: EmbeddedClips, seed: int = 0) -> list[PosePair]:
     Returns:
         Three different pairs, high first; fewer where there are not as many.
     """
-    n, times = scored.embedding.shape[:2]
-    if n < 2 or not times:
-        return []
-    generator = torch.Generator().manual_seed(seed)
-
-    def draw(end: int) -> Tensor:
-        return torch.randint(end, (RANDOM_PAIRS,), generator=generator)
-
-    # Poses are numbered through all tracks. A pair has one order and one number, so that none occurs twice.
-    first, poses = draw(n), n * times
-    one, other = first * times + draw(times), (first + 1 + draw(n - 1)) % n * times + draw(times)
-    numbers = (torch.minimum(one, other) * poses + torch.maximum(one, other)).unique()
-    ends = torch.stack([numbers // poses, numbers % poses])
-    clip = scored.clip.cpu()[ends // times]
-    ends = ends[:, clip[0] != clip[1]]
-    a, b = scored.embedding.flatten(0, 1)[ends.to(scored.embedding.device)].double()
-    scores = score_from_distance(cosine_distance(a, b)).cpu()
-    ends, scores = ends[:, scores.isfinite()], scores[scores.isfinite()]
+    ends, scores = random_pairs(scored, seed)
     if not len(scores):
         return []
+    times = scored.embedding.shape[1]
     low, high = scores.quantile(torch.tensor([0.05, 0.99], dtype=scores.dtype)).tolist()
     chosen: list[int] = []
     for target in (high, (low + high) / 2, low):
@@ -151,6 +135,36 @@ def pick_pairs(scored: EmbeddedClips, seed: int = 0) -> list[PosePair]:
         )
         for index in chosen
     ]
+
+
+def random_pairs(scored: EmbeddedClips, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Random pairs of poses of different clips and their scores by eq. (6), `RANDOM_PAIRS` at most, none twice.
+
+    Args:
+        scored: N tracks of T poses.
+        seed: the same seed gives the same pairs.
+
+    Returns:
+        The two poses of each pair [2, P], numbered through all tracks: track x T + time; and the scores [P].
+    """
+    n, times = scored.embedding.shape[:2]
+    if n < 2 or not times:
+        return torch.empty(2, 0, dtype=torch.int64), torch.empty(0, dtype=torch.float64)
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(end: int) -> Tensor:
+        return torch.randint(end, (RANDOM_PAIRS,), generator=generator)
+
+    # a pair has one order and one number, so that none occurs twice
+    first, poses = draw(n), n * times
+    one, other = first * times + draw(times), (first + 1 + draw(n - 1)) % n * times + draw(times)
+    numbers = (torch.minimum(one, other) * poses + torch.maximum(one, other)).unique()
+    ends = torch.stack([numbers // poses, numbers % poses])
+    clip = scored.clip.cpu()[ends // times]
+    ends = ends[:, clip[0] != clip[1]]
+    a, b = scored.embedding.flatten(0, 1)[ends.to(scored.embedding.device)].double()
+    scores = score_from_distance(cosine_distance(a, b)).cpu()
+    return ends[:, scores.isfinite()], scores[scores.isfinite()]
 
 
 def pairs_to_json(scored: EmbeddedClips, clip_names: Sequence[str], action_names: Sequence[str]) -> dict[str, Any]:
