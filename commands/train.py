@@ -177,7 +177,7 @@ def run(arguments: Sequence[str]) -> int:
     """Parse and run `[fit|validate|test|predict, ...]`; returns the exit code."""
     own = list(arguments) == sys.argv[1:]  # then LightningCLI reads them itself, as Lightning's launchers expect
     try:
-        _cli(None if own else list(arguments))
+        make_cli(PoseCLI, None if own else list(arguments))
     except MisconfigurationException as error:
         raise InputError(str(error)) from error
     except SIGTERMException:
@@ -185,14 +185,16 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _cli(arguments: list[str] | None) -> PoseCLI:
-    return PoseCLI(
+def make_cli(cls: type[PoseCLI], arguments: list[str] | None) -> PoseCLI:
+    """Parse `arguments` (those of the process if None), build what they name, and do what they say."""
+    return cls(
         LightningModule,
         LightningDataModule,
         subclass_mode_model=True,
         subclass_mode_data=True,
         seed_everything_default=0,
         save_config_callback=RunRecord,
+        save_config_kwargs={"command": ["run.py", *(sys.argv[1:] if arguments is None else arguments)]},
         parser_class=Parser,
         parser_kwargs={name: {"default_config_files": [str(BASE)]} for name in PoseCLI.subcommands()},
         auto_configure_optimizers=False,

@@ -97,29 +97,43 @@ class PoseSimilarity(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Choose the scorers' options on the validation part, log how well they rank it."""
-        source = self._source()
         exemplars, queries = self._gather()
+        self.scored = queries
+        fitting = self.trainer.state.fn == "fit"
+        metrics = self.validate_clips(queries, exemplars, self._source().headline, fitting)
+        self.log("val/spearman", metrics.pop("val/spearman"), prog_bar=True, sync_dist=True)
+        self.log_dict(metrics, sync_dist=True)
+        if not fitting:
+            self._evaluate(exemplars, queries)
+
+    def validate_clips(
+        self, queries: EmbeddedClips, exemplars: EmbeddedClips, headline: Literal["fisher", "pooled"], fitting: bool
+    ) -> dict[str, float]:
+        """What a validation logs: how well every scorer ranks the queries, and whether the embeddings have collapsed.
+
+        Args:
+            queries: the validation part.
+            exemplars: the training part without it.
+            headline: which rho.
+            fitting: whether scorers choose their options here, and the best rho so far is kept.
+        """
 
         def quality(prediction: Tensor) -> float:
-            return headline_rho(queries, prediction, source.headline)
+            return headline_rho(queries, prediction, headline)
 
-        fitting = self.trainer.state.fn == "fit"
-        metrics = {}
+        metrics = {"val/spearman": 0.0}
         for scorer in self._scorers():
             if fitting:
-                scorer.choose(queries, exemplars, quality)
-            self.predictions[scorer.name] = scorer(queries, exemplars)
+                self.predictions[scorer.name] = scorer.choose(queries, exemplars, quality)
+            else:
+                self.predictions[scorer.name] = scorer(queries, exemplars)
             metrics[f"val/spearman_{scorer.name}"] = quality(self.predictions[scorer.name])
         metrics["val/spearman"] = metrics[f"val/spearman_{self._scorers()[0].name}"]
         if fitting:
             self.best_spearman.fill_(max(self.best_spearman.item(), metrics["val/spearman"]))
             metrics["val/spearman_best"] = self.best_spearman.item()
         self._check_collapse(queries)
-        metrics |= {"val/collapsed": float(self.collapsed), "val/spread": float(spread(queries.embedding))}
-        self.log("val/spearman", metrics.pop("val/spearman"), prog_bar=True, sync_dist=True)
-        self.log_dict(metrics, sync_dist=True)
-        if not fitting:
-            self._evaluate(exemplars, queries)
+        return metrics | {"val/collapsed": float(self.collapsed), "val/spread": float(spread(queries.embedding))}
 
     def on_test_epoch_end(self) -> None:
         """Score the test part with the options chosen on validation."""

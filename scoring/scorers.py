@@ -68,18 +68,23 @@ class ClipScorer(nn.Module):
         """Predictions of the chosen candidate, [nq] float64."""
         return self.predict_all(queries, exemplars)[self.chosen]
 
-    def choose(self, queries: EmbeddedClips, exemplars: EmbeddedClips, quality: Callable[[Tensor], float]) -> None:
+    def choose(self, queries: EmbeddedClips, exemplars: EmbeddedClips, quality: Callable[[Tensor], float]) -> Tensor:
         """Chooses the candidate of the best quality, the first among equals; none if all qualities are NaN.
 
         Args:
             queries: clips to choose on.
             exemplars: scored clips, others than the queries.
             quality: from predictions [nq] to a number, larger is better, NaN for undefined.
+
+        Returns:
+            [nq] float64, predictions of the candidate that is in use now.
         """
-        values = [quality(row) for row in self.predict_all(queries, exemplars)]
+        predictions = self.predict_all(queries, exemplars)
+        values = [quality(row) for row in predictions]
         defined = [index for index, value in enumerate(values) if not math.isnan(value)]
         if defined:
             self.chosen.fill_(max(defined, key=values.__getitem__))
+        return predictions[self.chosen]
 
     @property
     def setting(self) -> Hashable:

@@ -4,8 +4,9 @@ import json
 import platform
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,15 @@ class RunRecord(SaveConfigCallback):
     """Writes config.yaml and versions.json into the run's folder when training starts, the config into checkpoints.
 
     A resumed run keeps the files it has. Other loggers (W&B) get the config as hyperparameters.
+
+    Args:
+        command: words of the command that started the run, for versions.json.
+        more: see `SaveConfigCallback`.
     """
+
+    def __init__(self, *more: Any, command: Sequence[str], **options: Any) -> None:
+        super().__init__(*more, **options)
+        self.command = list(command)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Write the files, once, on the main process."""
@@ -33,25 +42,31 @@ class RunRecord(SaveConfigCallback):
         if not trainer.is_global_zero:
             return
         folder.mkdir(parents=True, exist_ok=True)
-        text = self._text
+        text = self.text
         for logger in trainer.loggers:
             logger.log_hyperparams(yaml.safe_load(text))
         if not (folder / "config.yaml").exists():
-            write_atomically(folder / "config.yaml", text)
-            write_atomically(folder / "versions.json", json.dumps(versions_in_use(), indent=2) + "\n")
+            write_record(folder, text, self.command)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Keep the config in the checkpoint: it says by itself what it is."""
-        checkpoint["config"] = self._text
+        checkpoint["config"] = self.text
 
     @cached_property
-    def _text(self) -> str:
+    def text(self) -> str:
+        """The whole config as YAML."""
         text: str = self.parser.dump(self.config, skip_unset=False)  # costs more than the rest of a checkpoint
         return text
 
 
-def versions_in_use() -> dict[str, Any]:
-    """Versions of Python, the packages and this code, the command and the time."""
+def write_record(folder: Path, config: str, command: Sequence[str]) -> None:
+    """config.yaml and versions.json of a run."""
+    write_atomically(folder / "config.yaml", config)
+    write_atomically(folder / "versions.json", json.dumps(versions_in_use(command), indent=2) + "\n")
+
+
+def versions_in_use(command: Sequence[str] | None = None) -> dict[str, Any]:
+    """Versions of Python, the packages and this code, the command (that of the process if none is given), the time."""
     packages: dict[str, str | None] = {}
     for name in PACKAGES:
         try:
@@ -63,11 +78,12 @@ def versions_in_use() -> dict[str, Any]:
         "packages": packages,
         "commit": _git("rev-parse", "HEAD"),
         "uncommitted_changes": bool(_git("status", "--porcelain")),
-        "command": sys.argv,
+        "command": list(sys.argv if command is None else command),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 
+@cache  # the code of a process does not change
 def _git(*arguments: str) -> str | None:
     root = Path(__file__).resolve().parents[2]
     try:
