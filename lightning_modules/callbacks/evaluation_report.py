@@ -55,31 +55,56 @@ class EvaluationReport(Callback):
         folder = folder_of(trainer)
         if not trainer.is_global_zero or not isinstance(pl_module, PoseSimilarity) or pl_module.evaluation is None:
             return
-        folder = _folder(folder, name)
         evaluation = pl_module.evaluation
-        scorers = cast(list[ClipScorer], pl_module.scorers)
-        content = {
-            "part": name,
-            "dataset": type(trainer.datamodule).__name__,  # type: ignore[attr-defined]  # set by Trainer, not declared
-            "collapsed": pl_module.collapsed,
-            "settings": {scorer.name: str(scorer.setting) for scorer in scorers},
-            "calibrated": {scorer.name: scorer.calibrated for scorer in scorers},
-            **evaluation.to_json(),
-        }
-        write_atomically(folder / "metrics.json", json.dumps(content, indent=2) + "\n")
-        write_predictions(folder / "predictions.parquet", evaluation.table, *_names(trainer))
+        clips, actions = _names(trainer)
+        dataset = type(trainer.datamodule).__name__  # type: ignore[attr-defined]  # set by Trainer, not declared
+        folder = write_results(folder, name, pl_module, dataset, clips, actions)
         rhos = {f"{name}/spearman_{row.name}": row.rho for row in evaluation.rows if row.rho is not None}
         for logger in trainer.loggers:
             logger.log_metrics({**rhos, f"{name}/collapsed": float(pl_module.collapsed)}, step=trainer.global_step)
         assert pl_module.scored is not None
         print_table(evaluation, name, pl_module.collapsed)
-        from drawing.evaluation import pairs_to_json, save_figure  # matplotlib: seconds that training does without
+        from drawing.evaluation import save_figure  # matplotlib: seconds that training does without
 
-        clips, actions = _names(trainer)
-        pairs = pairs_to_json(pl_module.scored, [clip.clip_id for clip in clips], actions)
-        write_atomically(folder / "pairs.json", json.dumps(pairs) + "\n")
         save_figure(folder / "figure.png", evaluation, pl_module.scored, actions, name)
         Console().print(f"metrics.json, predictions.parquet, pairs.json and figure.png: [bold]{folder}[/]")
+
+
+def write_results(
+    run: Path, part: str, model: PoseSimilarity, dataset: str, clips: Sequence[NamedClip], action_names: Sequence[str]
+) -> Path:
+    """metrics.json, predictions.parquet and pairs.json of a model that has been evaluated.
+
+    Args:
+        run: folder of the run.
+        part: "validate" or "test".
+        model: with its `evaluation`, the tracks `scored` and whether it `collapsed`.
+        dataset: name of the data module.
+        clips: by clip index.
+        action_names: by action index.
+
+    Returns:
+        The folder that they are in.
+    """
+    assert model.evaluation is not None
+    assert model.scored is not None
+    folder = _folder(run, part)
+    scorers = cast(list[ClipScorer], model.scorers)
+    content = {
+        "part": part,
+        "dataset": dataset,
+        "collapsed": model.collapsed,
+        "settings": {scorer.name: str(scorer.setting) for scorer in scorers},
+        "calibrated": {scorer.name: scorer.calibrated for scorer in scorers},
+        **model.evaluation.to_json(),
+    }
+    write_atomically(folder / "metrics.json", json.dumps(content, indent=2) + "\n")
+    write_predictions(folder / "predictions.parquet", model.evaluation.table, clips, action_names)
+    from drawing.evaluation import pairs_to_json  # matplotlib, see above
+
+    pairs = pairs_to_json(model.scored, [clip.clip_id for clip in clips], action_names)
+    write_atomically(folder / "pairs.json", json.dumps(pairs) + "\n")
+    return folder
 
 
 def write_predictions(path: Path, table: ClipTable, clips: Sequence[NamedClip], action_names: Sequence[str]) -> None:
