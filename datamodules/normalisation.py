@@ -9,6 +9,12 @@ from errors import InputError
 
 ArrayT = TypeVar("ArrayT")
 
+_PELVIS: Final = JOINTS.index("pelvis")
+_NECK: Final = JOINTS.index("neck")
+
+TORSOS: Final = 4.5
+"""Torso lengths from 0 to 1 with `torso`: raised hands are 2.2 from the pelvis, feet less."""
+
 _NEIGHBOURS: Final = [[sum(bone) - joint for bone in BONES if joint in bone] for joint in range(len(JOINTS))]
 
 # so many poses at once that the temporaries stay in the processor's cache: twice as fast as all at once
@@ -30,17 +36,25 @@ class Normalisation:
         min_confidence: Least confidence of a joint that is used, in [0, 1].
         keep_aspect: Scale both axes by the larger extent, and centre the shorter axis at 0.5. Eq. (1) and (2) scale
             each axis by its own extent, which discards the aspect ratio.
+        torso: Put the pelvis at 0.5 and scale both axes by the torso, the distance from pelvis to neck: 1 is `TORSOS`
+            of them. The pose then neither moves nor changes its size because one limb is stretched, but a body turned
+            towards the camera changes it. Where the torso is so foreshortened that the body would leave [0, 1] (2 % of
+            the poses of SPEED21), or the neck is missing, the body is made to fit, the pelvis still at 0.5; where the
+            pelvis is missing, as with `keep_aspect`.
 
     Raises:
-        InputError: `min_confidence` outside [0, 1].
+        InputError: `min_confidence` outside [0, 1], or both ways to scale.
     """
 
     min_confidence: float = 0.2
     keep_aspect: bool = False
+    torso: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_confidence <= 1:
             raise InputError(f"min_confidence is {self.min_confidence}: give a number from 0 to 1")
+        if self.keep_aspect and self.torso:
+            raise InputError("keep_aspect and torso are both given: choose one (torso keeps the aspect ratio too)")
 
     def __call__(self, xy: ArrayT, confidence: ArrayT | None) -> tuple[ArrayT, ArrayT]:
         """Normalises numpy arrays or torch tensors; the input is left as it is.
@@ -82,15 +96,45 @@ class Normalisation:
         # halves, because the difference of two very large coordinates would overflow
         offset = xp.where(known, planes, lowest[:, None]) / 2 - lowest[:, None] / 2
         extent = highest / 2 - lowest / 2
-        scale = xp.max(extent, axis=0, keepdims=True) if self.keep_aspect else extent
-        scale = xp.where(scale > 0, scale, xp.ones_like(scale))
-        unused = 1 - extent / scale
-        normalised = offset / scale[:, None] + unused[:, None] / 2
+        if self.torso:
+            normalised = _by_torso(xp, offset, extent, known)
+        else:
+            scale = xp.max(extent, axis=0, keepdims=True) if self.keep_aspect else extent
+            scale = _not_zero(xp, scale)
+            unused = 1 - extent / scale
+            normalised = offset / scale[:, None] + unused[:, None] / 2
 
         (gaps,) = xp.nonzero(some & ~xp.all(known, axis=0))
         if gaps.shape[0]:
             normalised[:, :, gaps] = _fill(xp, normalised[:, :, gaps], known[:, gaps])
         return joints_last(xp, normalised, (points.shape[0],))
+
+
+def _by_torso(xp: Any, offset: Any, extent: Any, known: Any) -> Any:
+    """Places and scales bodies by their torsos, see `Normalisation.torso`.
+
+    Args:
+        xp: The array namespace.
+        offset: [2, 15, n] from the least coordinates, finite.
+        extent: [2, n] greatest offset of a known joint.
+        known: [15, n] bool.
+
+    Returns:
+        [2, 15, n], known joints in [0, 1].
+    """
+    centre = xp.where(known[_PELVIS], offset[:, _PELVIS], extent / 2)
+    reach = xp.max(xp.maximum(centre, extent - centre), axis=0)  # of the farthest joint along an axis
+    # in units of the reach nothing overflows when squared
+    placed = (offset - centre[:, None]) / _not_zero(xp, reach)
+    square = placed[0, _NECK] ** 2 + placed[1, _NECK] ** 2
+    square = xp.where(known[_PELVIS] & known[_NECK], square, xp.zeros_like(square))
+    wanted = xp.where(square > 0, TORSOS * xp.sqrt(_not_zero(xp, square)), xp.zeros_like(square))
+    return 0.5 + placed / xp.maximum(wanted, xp.full_like(wanted, 2))
+
+
+def _not_zero(xp: Any, divisor: Any) -> Any:
+    """The divisor, 1 where it is 0."""
+    return xp.where(divisor > 0, divisor, xp.ones_like(divisor))
 
 
 def _fill(xp: Any, planes: Any, known: Any) -> Any:

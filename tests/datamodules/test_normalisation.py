@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as hnp
 from datamodules.normalisation import Normalisation
 from datamodules.skeleton import BONES, FLIP, JOINTS
 from errors import InputError
-from tests.conftest import shared_data
+from tests.climbers import climbers
 
 Array = Any  # numpy's stubs refuse arrays of no particular dtype
 NEAR = [[b if a == j else a for a, b in BONES if j in (a, b)] for j in range(15)]
@@ -40,6 +40,12 @@ def slow(xy: Array, confidence: Array | None, setting: Normalisation) -> tuple[A
         extents = [max(values) - min(values) for values in axes]
         scales = [max(extents)] * 2 if setting.keep_aspect else extents
         middles = [(max(values) + min(values)) / 2 for values in axes]
+        if setting.torso:
+            pelvis, neck = JOINTS.index("pelvis"), JOINTS.index("neck")
+            middles = points[pelvis] if present[pelvis] else middles
+            torso = math.dist(points[pelvis], points[neck]) if present[pelvis] and present[neck] else 0.0
+            reach = max(abs(points[j][axis] - middles[axis]) for j in range(15) if present[j] for axis in (0, 1))
+            scales = [max(4.5 * torso, 2 * reach)] * 2
         for j in range(15):
             if present[j]:
                 result[j] = [
@@ -58,7 +64,11 @@ coordinate = st.one_of(
     st.floats(-2000, 2000, width=32), st.integers(-3, 3).map(float), st.sampled_from([math.nan, math.inf, -math.inf])
 )
 sureness = st.one_of(st.floats(0, 1, width=32), st.sampled_from([0.0, 1.0, math.nan]))
-settings_ = st.builds(Normalisation, st.sampled_from([0.0, 0.2, 1.0]) | st.floats(0, 1), st.booleans())
+WAYS: list[dict[str, bool]] = [{}, {"keep_aspect": True}, {"torso": True}]
+ways = st.sampled_from(WAYS)
+settings_ = st.builds(
+    lambda least, way: Normalisation(least, **way), st.sampled_from([0.0, 0.2, 1.0]) | st.floats(0, 1), ways
+)
 
 
 @st.composite
@@ -104,7 +114,7 @@ def test_always_in_range_and_finite(pose: tuple[Array, Array | None], setting: N
     assert ((got >= 0) & (got <= 1)).all()
     assert (got[~present.any(-1)] == 0.5).all()
     for one, there in zip(got, present, strict=True):
-        if there.any() and not setting.keep_aspect:
+        if there.any() and not setting.keep_aspect and not setting.torso:
             for axis in one[there].T:
                 assert (axis.min() == 0 and axis.max() == 1) or (axis == 0.5).all()
 
@@ -115,17 +125,17 @@ def test_always_in_range_and_finite(pose: tuple[Array, Array | None], setting: N
     missing=hnp.arrays(np.bool_, (2, 15)),
     shift=hnp.arrays(np.int64, 2, elements=st.integers(-4000, 4000)),
     power=st.integers(-8, 8),
-    keep=st.booleans(),
+    way=ways,
 )
 def test_moving_and_scaling_the_person_changes_nothing(
-    xy: Array, missing: Array, shift: Array, power: int, keep: bool
+    xy: Array, missing: Array, shift: Array, power: int, way: dict[str, bool]
 ) -> None:
-    setting = Normalisation(keep_aspect=keep)
+    setting = Normalisation(**way)
     points = np.where(missing[..., None], np.nan, xy)
     expected, _ = setting(points, None)
     got, _ = setting((points + shift) * 2.0**power, None)
     np.testing.assert_allclose(got, expected, atol=1e-12)
-    if not keep:
+    if not way:
         stretched, _ = setting(points * [2.0**power, 1], None)
         np.testing.assert_allclose(stretched, expected, atol=1e-12)
 
@@ -170,12 +180,12 @@ def test_mirroring_commutes(pose: tuple[Array, Array | None], setting: Normalisa
 
 
 @pytest.mark.parametrize("lead", [(), (0,), (1,), (2, 3), (4, 0, 2), (2, 1, 3)])
-@pytest.mark.parametrize("keep", [False, True])
-def test_any_leading_shape(lead: tuple[int, ...], keep: bool) -> None:
+@pytest.mark.parametrize("way", WAYS)
+def test_any_leading_shape(lead: tuple[int, ...], way: dict[str, bool]) -> None:
     rng = np.random.default_rng(3)
     xy = rng.normal(size=(*lead, 15, 2))
     confidence = rng.uniform(size=(*lead, 15))
-    setting = Normalisation(keep_aspect=keep)
+    setting = Normalisation(**way)
     got, present = setting(xy, confidence)
     assert got.shape == xy.shape
     assert present.shape == confidence.shape
@@ -228,8 +238,8 @@ def test_all_joints_missing() -> None:
 def test_single_joint_puts_all_in_the_middle(joint: int) -> None:
     xy = np.full((15, 2), np.nan)
     xy[joint] = 1e6, -3
-    for keep in (False, True):
-        got, present = Normalisation(keep_aspect=keep)(xy, None)
+    for way in WAYS:
+        got, present = Normalisation(**way)(xy, None)
         assert (got == 0.5).all()
         assert np.flatnonzero(present).tolist() == [joint]
 
@@ -274,6 +284,33 @@ def test_keep_aspect_by_hand() -> None:
     assert got[1].tolist() == [0.375, 0]
 
 
+def test_torso_by_hand() -> None:
+    at = {name: j for j, name in enumerate(JOINTS)}
+    xy = np.tile([100.0, 200.0], (15, 1))  # all at the pelvis but these
+    xy[at["neck"]] = 103, 196  # a torso of 5
+    xy[at["left_wrist"]] = 110, 189
+    got, _ = Normalisation(torso=True)(xy, None)
+    np.testing.assert_allclose(got[at["neck"]], [0.5 + 3 / 22.5, 0.5 - 4 / 22.5])
+    np.testing.assert_allclose(got[at["left_wrist"]], [0.5 + 10 / 22.5, 0.5 - 11 / 22.5])
+
+    xy[at["left_wrist"]] = 110, 180  # farther than 2.25 torsos: fitted
+    got, _ = Normalisation(torso=True)(xy, None)
+    np.testing.assert_allclose(got[at["neck"]], [0.5 + 3 / 40, 0.5 - 4 / 40])
+    np.testing.assert_allclose(got[at["left_wrist"]], [0.75, 0])
+    xy[at["left_wrist"]] = 101, 199
+    xy[at["neck"]] = np.nan  # no torso: fitted too
+    got, _ = Normalisation(torso=True)(xy, None)
+    np.testing.assert_allclose(got[at["left_wrist"]], [1, 0])
+    xy[at["pelvis"]] = np.nan
+    got, _ = Normalisation(torso=True)(xy, None)
+    np.testing.assert_allclose(got, Normalisation(keep_aspect=True)(xy, None)[0])
+
+
+def test_two_ways_to_scale_are_refused() -> None:
+    with pytest.raises(InputError, match="choose one"):
+        Normalisation(keep_aspect=True, torso=True)
+
+
 def test_dtypes() -> None:
     whole: Array = np.random.default_rng(8).integers(0, 1000, size=(3, 15, 2))
     expected, _ = Normalisation()(whole.astype(np.float64), None)
@@ -302,6 +339,9 @@ def test_extreme_coordinates(dtype: Any) -> None:
             got, present = Normalisation(keep_aspect=keep)(xy * dtype(scale), None)
             np.testing.assert_array_equal(got[:3], [[1.0, 1.0], [0.0, 0.0], [0.5, 0.5]])
             assert present.all()
+        # the pelvis lies between the two: both are as far from it
+        got, present = Normalisation(torso=True)(xy * dtype(scale), None)
+        np.testing.assert_array_equal(got[:3], [[1.0, 1.0], [0.0, 0.0], [0.5, 0.5]])
 
 
 def test_input_is_left_as_it_is() -> None:
@@ -321,10 +361,13 @@ def test_gradients_are_finite() -> None:
     xy = torch.randn(3, 15, 2, requires_grad=True)
     confidence = torch.rand(3, 15)
     confidence[2] = 0
-    got, _ = Normalisation()(xy, confidence)
-    got.square().sum().backward()
-    assert xy.grad is not None
-    assert xy.grad.isfinite().all()
+    for way in WAYS:
+        xy.grad = None
+        got, _ = Normalisation(**way)(xy, confidence)
+        got.square().sum().backward()
+        assert xy.grad is not None
+        assert xy.grad.isfinite().all()
+        assert xy.grad[:2].any()
 
 
 @pytest.mark.parametrize(
@@ -343,11 +386,15 @@ def test_bad_threshold_is_refused(value: float) -> None:
 
 
 def test_real_climbers() -> None:
-    path = sorted((shared_data("speed21") / "skeletons").glob("*.data"))[0]
-    rows = [line.split("#")[1] for line in path.read_text().splitlines() if "#NULL" not in line]
-    xy = np.array([[pair.split(",") for pair in row.strip(";").split(";")] for row in rows], dtype=np.float64)[:, :15]
-    for setting in (Normalisation(), Normalisation(keep_aspect=True)):
-        got, present = setting(xy.astype(np.float32), None)
+    xy = climbers()
+    for way in WAYS:
+        setting = Normalisation(**way)
+        got, present = setting(xy, None)
         assert present.all()
-        expected = np.stack([slow(one, None, setting)[0] for one in xy])
-        np.testing.assert_allclose(got, expected, atol=2e-6)
+        np.testing.assert_allclose(got, np.stack([slow(one, None, setting)[0] for one in xy]), atol=2e-6)
+    at = [JOINTS.index(name) for name in ("pelvis", "neck")]
+    torso = np.linalg.norm(np.subtract(*got[:, at].transpose(1, 0, 2)), axis=-1)
+    fitted = torso < 1 / 4.5 - 1e-5
+    assert 0 < fitted.mean() < 0.05
+    np.testing.assert_allclose(torso[~fitted], 1 / 4.5, atol=1e-5)
+    np.testing.assert_allclose(np.abs(got[fitted] - 0.5).max((1, 2)), 0.5, atol=1e-5)
