@@ -14,7 +14,7 @@ def contrastive_loss(distance: Tensor, similar: Tensor, margin: float) -> Tensor
 
     Shapes:
         distance: [B], D of eq. (5), in [0, 2].
-        similar: [B], Y: 1 for similar, 0 for dissimilar.
+        similar: [B], Y: 1 for similar, 0 for dissimilar; between, the loss is least at D = (1 - Y) m.
 
     Returns:
         Scalar, in [0, 2] for a margin up to 2.

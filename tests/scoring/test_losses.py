@@ -22,7 +22,8 @@ def slow(first: Tensor, second: Tensor, similar: Tensor, margin: float) -> float
 def pairs(dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor, Tensor]:
     generator = torch.Generator().manual_seed(0)
     first, second = torch.randn(2, 9, 5, dtype=dtype, generator=generator)
-    return first.requires_grad_(), second.requires_grad_(), torch.tensor([0, 1, 1, 0, 0, 1, 0, 1, 0], dtype=dtype)
+    similar = torch.tensor([0, 1, 1, 0, 0.3, 1, 0.9, 0.5, 0], dtype=dtype)
+    return first.requires_grad_(), second.requires_grad_(), similar
 
 
 @pytest.mark.parametrize("margin", [0.3, 0.7, 1.35, 2.0])
@@ -62,7 +63,7 @@ def test_embedding_of_length_zero_gets_no_gradient(y: float) -> None:
 def test_loss_ignores_lengths_and_order_and_stays_in_range(seed: int, scale: float) -> None:
     generator = torch.Generator().manual_seed(seed)
     first, second = torch.randn(2, 6, 4, dtype=torch.float64, generator=generator)
-    similar = torch.randint(0, 2, (6,), generator=generator).double()
+    similar = (2 * torch.rand(6, dtype=torch.float64, generator=generator) - 0.5).clamp(0, 1)  # 0, 1, and between
     loss = ContrastiveLoss(1.35)
     value = loss(first, second, similar)
     assert 0 <= value.item() <= 2
@@ -77,6 +78,17 @@ def test_dissimilar_pairs_beyond_the_margin_cost_nothing() -> None:
     assert loss.item() == 0
     assert first.grad is not None
     assert not first.grad.any()
+
+
+@pytest.mark.parametrize("y", [0.0, 0.25, 0.8, 1.0])
+def test_a_graded_pair_settles_where_its_target_says(y: float) -> None:
+    angle = torch.tensor([1.0], dtype=torch.float64, requires_grad=True)
+    still = torch.tensor([[1.0, 0.0]], dtype=torch.float64)
+    for _ in range(2000):
+        loss = ContrastiveLoss(1.2)(torch.stack([angle.cos(), angle.sin()], dim=1), still, angle.new_tensor([y]))
+        (slope,) = torch.autograd.grad(loss, angle)
+        angle.data -= 0.3 * slope
+    assert 1 - angle.cos().item() == pytest.approx((1 - y) * 1.2, abs=1e-3)
 
 
 def test_half_precision_is_computed_in_single() -> None:
