@@ -37,6 +37,8 @@ COMMANDS = {
     "test": Command("commands.train", "evaluate a checkpoint on the test part"),
     "predict": Command("commands.train", "score clips that have no score"),
     "demo": Command("commands.demo", "train, test and draw on synthetic poses, two minutes at most"),
+    "ablate": Command("commands.ablate", "train, test and compare named variants over seeds and folds"),
+    "sweep": Command("commands.sweep", "search for good options of fit, as a W&B sweep file says"),
     "pool": Command("commands.pool", "one table from the test predictions of several runs (folds, sports)"),
     "score": Command(
         "commands.score",

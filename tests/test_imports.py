@@ -23,6 +23,7 @@ OWN = {
         "keypoints",
         "comparison",
         "reports",
+        "trials",
         "errors",
     ),
     "lightning_modules": ("lightning_modules", "scoring", "datamodules.skeleton", "drawing", "errors"),
@@ -46,6 +47,7 @@ OWN = {
         "errors",
     ),
     "scoring": ("scoring", "datamodules.skeleton", "errors"),
+    "trials": ("trials", "lightning_modules.run_folder", "errors"),
     "reports": (
         "reports",
         "scoring",
@@ -64,6 +66,8 @@ OTHERS: dict[str, tuple[str, ...]] = {
     "run": (),
     "commands.__init__": (),
     "lightning_modules.encoders": ("torch", "torch_geometric"),
+    "lightning_modules.wandb_log": ("lightning", "wandb"),
+    "lightning_modules.callbacks.wandb_report": ("lightning", "wandb", "yaml"),
     "datamodules.skeleton": ("numpy", "array_api_compat"),
     "datamodules.normalisation": ("numpy", "array_api_compat"),
     "datamodules.cache": ("numpy", "pyarrow"),
@@ -95,7 +99,7 @@ OTHERS: dict[str, tuple[str, ...]] = {
     "keypoints.engines": ("numpy", "torch"),
     "keypoints.engines.openvino_engine": ("numpy", "torch", "openvino"),
 }
-PROJECT = {name.split(".")[0] for name in OWN} | {"experiments", "benchmarks", "sweeps", "tests"}
+PROJECT = {name.split(".")[0] for name in OWN} | {"experiments", "benchmarks", "tests"}
 ONLY_IN = {"matplotlib": ("drawing", "comparison", "commands.score"), "pandas": ()}
 NEVER = {
     "torchvision",

@@ -108,14 +108,22 @@ class Runner:
         """Put a group in line; it starts, at the earliest, when `results` goes on."""
         self._waiting.append(tuple(group))
 
-    def results(self) -> Iterator[Outcome]:
-        """Every group's outcome as it ends, until none is in line or at work."""
+    def results(self, meanwhile: Callable[[], None] | None = None, every: float = 2.0) -> Iterator[Outcome]:
+        """Every group's outcome as it ends, until none is in line or at work.
+
+        Args:
+            meanwhile: called every so many seconds while workers work.
+            every: the seconds.
+        """
         while self._waiting or self._busy:
             while self._waiting and len(self._busy) < self._parallel:
                 worker = self._rested() or _Worker(self._work, self._output)
                 worker.start(self._waiting.popleft())
                 self._busy.append(worker)
-            ready = wait([part for worker in self._busy for part in worker.signs])
+            signs = [sign for worker in self._busy for sign in worker.signs]
+            while not (ready := wait(signs, None if meanwhile is None else every)):
+                if meanwhile is not None:
+                    meanwhile()
             ended = next(worker for worker in self._busy if any(sign in ready for sign in worker.signs))
             self._busy.remove(ended)
             outcome = ended.outcome()

@@ -1,0 +1,87 @@
+"""What `run.py sweep` ends with: every trial, the best first, and the command that repeats the best."""
+
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from commands.sweep_plan import Plan
+from trials.ledger import LEDGER, Entry, Ledger
+
+
+def print_results(plan: Plan, ledger: Ledger) -> None:
+    """The table, what must be said about it, and how to go on."""
+    console = Console(width=None if sys.stdout.isatty() else 120, soft_wrap=not sys.stdout.isatty())
+    console.print(_table(plan, ledger))
+    print(_summary(ledger.entries))
+    best = ledger.best()
+    if best is None:
+        print("no trial has a defined metric; each one's log is in", plan.output / "logs")
+        return
+    print(
+        f"best: {plan.output / best.name} with {plan.sweep.metric} {best.metric:.4f}, chosen on the validation part "
+        "and so too good by chance; the test part was not looked at"
+    )
+    print(f"again: python run.py {shlex.join(plan.command(best.values))}")
+    print(f"all of it: {plan.output / LEDGER}")
+
+
+def _table(plan: Plan, ledger: Ledger) -> Table:
+    keys = list(dict.fromkeys(key for entry in ledger.entries for key in entry.values))
+    names = _short_names(keys)
+    table = Table(title=f"{plan.sweep.name}: {plan.sweep.method} search, {plan.sweep.metric}")
+    for header in ("trial", *names, plan.sweep.metric, "epochs", "seconds"):
+        table.add_column(header, justify="left" if header == "trial" else "right", overflow="fold")
+    table.add_column("end", overflow="fold")
+    for entry in ledger.ranked():
+        table.add_row(
+            entry.name,
+            *(escape(_said(entry.values, key)) for key in keys),
+            "-" if entry.metric is None else f"{entry.metric:.4f}",
+            str(entry.epochs or "-"),
+            "-" if entry.seconds is None else f"{entry.seconds:.0f}",
+            escape(_end(entry)),
+        )
+    return table
+
+
+def _end(entry: Entry) -> str:
+    if entry.status == "failed":
+        return f"FAILED: {entry.error}"
+    how = {"finished": "finished", "stopped": "stopped early"}.get(entry.status or "", "not ended")
+    return f"{how}, COLLAPSED" if _collapsed(entry) else how
+
+
+def _collapsed(entry: Entry) -> bool:
+    ended = entry.status in ("finished", "stopped")
+    return ended and (entry.collapsed or entry.metric is None)
+
+
+def _summary(entries: Sequence[Entry]) -> str:
+    counts = {
+        "finished": sum(entry.status == "finished" for entry in entries),
+        "stopped early": sum(entry.status == "stopped" for entry in entries),
+        "failed": sum(entry.status == "failed" for entry in entries),
+    }
+    parts = [f"{count} {what}" for what, count in counts.items() if count or what == "finished"]
+    line = f"{len(entries)} trials: {', '.join(parts)}"
+    if collapsed := sum(map(_collapsed, entries)):
+        line += f"; {collapsed} of them collapsed: every embedding is the same, so nothing can be ranked"
+    if counts["failed"]:
+        line += "; a failed trial is tried again once its trial.json is removed"
+    return line
+
+
+def _short_names(keys: Sequence[str]) -> list[str]:
+    """The last part of each key; the whole key where that is not enough."""
+    last = [key.rpartition(".")[2] for key in keys]
+    return [key if last.count(name) > 1 else name for key, name in zip(keys, last, strict=True)]
+
+
+def _said(values: Mapping[str, Any], key: str) -> str:
+    value = values.get(key)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

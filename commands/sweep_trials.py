@@ -1,0 +1,185 @@
+"""Running the trials of a sweep: suggested, trained, judged and written down, again and again."""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import yaml
+
+from commands.fit_options import FitOptions
+from commands.stack import fit_group, groups
+from commands.sweep_plan import Plan
+from commands.sweep_table import print_results
+from errors import InputError
+from lightning_modules.callbacks.stop_on_request import STOP
+from trials.ledger import Entry, Ledger
+from trials.runner import Outcome, Progress, Runner
+from trials.search import Seen, suggest, to_stop
+from trials.trial import Record, Trial
+
+
+def search(plan: Plan) -> int:
+    """Run a sweep, or what is left of it.
+
+    Returns:
+        0, or 1 if a trial failed.
+
+    Raises:
+        InputError: an option is wrong, or the output folder is not this sweep's.
+    """
+    plan.ledger()  # refuses another's folder before anything is written there
+    options = FitOptions()
+    options.parse(plan.entry(0, suggest(plan.sweep, 0, []) or {}).arguments)
+    work = partial(fit_for_wandb, _sweep_id(plan)) if plan.wandb else fit_group
+    with Runner(plan.output, work, plan.parallel) as runner:
+        ledger = plan.ledger()
+        running = _Running(plan, ledger, runner)
+        running.start()
+        for outcome in runner.results(running.stop_early if plan.sweep.stops_early else None):
+            running.ended(outcome)
+        ledger.write()
+    print_results(plan, ledger)
+    return int(any(entry.status == "failed" for entry in ledger.entries))
+
+
+class _Running:
+    """A sweep under way.
+
+    Args:
+        plan: what to do.
+        ledger: the trials so far.
+        runner: who trains.
+    """
+
+    def __init__(self, plan: Plan, ledger: Ledger, runner: Runner) -> None:
+        self._plan = plan
+        self._ledger = ledger
+        self._runner = runner
+        self._resumed: set[str] = set()
+        self._progress = Progress(0)
+
+    def start(self) -> None:
+        """Hand in every trial that is known and has not ended; of a bayes search, the first ones."""
+        ended = sum(entry.status is not None for entry in self._ledger.entries)
+        self._resumed = {entry.name for entry in self._ledger.entries if (self._plan.output / entry.name).exists()}
+        if self._plan.sweep.method == "bayes":
+            self._submit([[entry] for entry in self._ledger.entries if entry.status is None])
+            total = self._plan.count or 0
+            self._suggest()
+        else:
+            self._plan_all()
+            total = len(self._ledger.entries)
+        self._progress = Progress(total - ended)
+        name = self._plan.sweep.name
+        print(f"{name}: {total} trials in {self._plan.output}, {ended} of them ended before", flush=True)
+
+    def ended(self, outcome: Outcome) -> None:
+        """Write down how trials went, say it, and hand in what follows.
+
+        Raises:
+            InputError: they did not log the metric.
+        """
+        lines = self._progress.lines(outcome)
+        for trial, error, line in zip(outcome.group, outcome.errors, lines, strict=True):
+            if error is None:
+                self._check_metric(trial)
+            stopped = (self._plan.output / trial.name / STOP).exists()
+            count = len(outcome.group)
+            Record(
+                campaign=self._plan.sweep.name,
+                kind="sweep",
+                labels=trial.labels,
+                arguments=trial.arguments,
+                status="failed" if error is not None else "stopped" if stopped else "finished",
+                error=error,
+                seconds=None if trial.name in self._resumed else outcome.seconds / count,  # else of a part only
+                members=count,
+            ).write(self._plan.output / trial.name)
+            entry = self._ledger.update(trial.name)
+            value = "undefined (collapsed)" if entry.metric is None else f"{entry.metric:.4f}"
+            print(line if error is not None else f"{line}; {self._plan.sweep.metric} {value}", flush=True)
+        self._ledger.write()
+        if self._plan.sweep.method == "bayes":
+            self._suggest()
+
+    def stop_early(self) -> None:
+        """Ask the trials to end that W&B's engine would end now."""
+        seen = [self._seen(entry) for entry in self._ledger.entries]
+        for name in to_stop(self._plan.sweep, seen):
+            if (folder := self._plan.output / name).is_dir():
+                (folder / STOP).touch()
+
+    def _plan_all(self) -> None:
+        """Trials of a grid or random search do not depend on each other: all are known at once."""
+        entries = list(self._ledger.entries)
+        while self._plan.count is None or len(entries) < self._plan.count:
+            seen = [Seen(entry.name, entry.values, None) for entry in entries]
+            values = suggest(self._plan.sweep, len(entries), seen)
+            if values is None:
+                break
+            entries.append(self._plan.entry(len(entries), values))
+        trials = {entry.name: self._plan.trial(entry) for entry in entries}
+        most = 1 if self._plan.alone else min(self._plan.stack, -(-len(entries) // self._plan.parallel))
+        found = groups(list(trials.values()), most)  # refuses a wrong value of any trial
+        self._ledger.begin(entries[len(self._ledger.entries) :])
+        by_name = {entry.name: entry for entry in entries}
+        for group in found:
+            waiting = [by_name[trial.name] for trial in group if by_name[trial.name].status is None]
+            # a stack goes on with all its members only; if some have ended, all were trained
+            self._submit([waiting] if len(waiting) == len(group) else [[entry] for entry in waiting])
+
+    def _suggest(self) -> None:
+        """Hand in the next trials of a bayes search.
+
+        A trial is chosen from those that ended `parallel` places before it or earlier, the others counting as running:
+        so it does not depend on which of several processes is quicker, nor on when the sweep was killed.
+        """
+        entries = self._ledger.entries
+        while len(entries) < (self._plan.count or 0):
+            known = max(len(entries) + 1 - self._plan.parallel, 0)
+            if any(entry.status is None for entry in entries[:known]):
+                return
+            seen = [self._seen(entry if i < known else replace(entry, status=None)) for i, entry in enumerate(entries)]
+            values = suggest(self._plan.sweep, len(entries), seen)
+            entry = self._plan.entry(len(entries), values or {})
+            self._ledger.begin([entry])
+            self._submit([[entry]])
+
+    def _seen(self, entry: Entry) -> Seen:
+        return Seen(entry.name, entry.values, entry.status, self._ledger.history(entry.name))
+
+    def _submit(self, waiting: Sequence[Sequence[Entry]]) -> None:
+        for group in waiting:
+            if group:
+                self._runner.submit([self._plan.trial(entry) for entry in group])
+
+    def _check_metric(self, trial: Trial) -> None:
+        logged = self._ledger.columns(trial.name)
+        if self._plan.sweep.metric not in logged:
+            known = ", ".join(name for name in logged if name.startswith(("val/", "train/")))
+            raise InputError(
+                f"{self._plan.sweep.path}: {trial.name} logged no metric {self._plan.sweep.metric!r}; it has {known}"
+            )
+
+
+def _sweep_id(plan: Plan) -> str:
+    """By which W&B groups the trials: of this sweep in this folder."""
+    about = json.dumps([plan.sweep.content, str(plan.output.resolve())], default=str)
+    return hashlib.sha256(about.encode()).hexdigest()[:8]
+
+
+def fit_for_wandb(sweep_id: str, trials: Sequence[Trial], output: Path) -> list[str | None]:
+    """Fit trials one by one, each a run of a sweep to W&B, with its parameters."""
+    errors = []
+    for trial in trials:
+        parameters = output / trial.name / "sweep_parameters.yaml"
+        parameters.parent.mkdir(parents=True, exist_ok=True)
+        content = {key: {"value": value} for key, value in trial.labels.items()}
+        parameters.write_text(yaml.safe_dump(content), encoding="utf-8")
+        os.environ.update(WANDB_SWEEP_ID=sweep_id, WANDB_SWEEP_PARAM_PATH=str(parameters.resolve()))
+        errors += fit_group([trial], output)
+    return errors
