@@ -156,7 +156,7 @@ def _walk(node: yaml.Node | None, prefix: str, source: str, in_list: bool) -> It
             yield from _walk(item, prefix, source, True)
     elif isinstance(node, yaml.MappingNode):
         for name, value in node.value:
-            key = short(".".join(filter(None, (prefix, str(name.value)))))
+            key = short(".".join(filter(None, (prefix, str(name.value).rstrip("+")))))  # `callbacks+:` adds to a list
             text = value.value if isinstance(value, yaml.ScalarNode) else None
             yield Given(key, text, _where(source, name), in_list)
             yield from _walk(value, key, source, in_list)

@@ -36,7 +36,7 @@ def run_all(lines: list[str], folder: Path) -> None:
     """Run commands of the README in a folder, as they stand there, but for the length of training."""
     for line in lines:
         words = shlex.split(line)
-        environment = {**os.environ, "PYTHONPATH": str(REPO)}
+        environment = {**os.environ, "PYTHONPATH": str(REPO), "WANDB_MODE": "offline"}
         while "=" in words[0]:
             name, value = words.pop(0).split("=")
             environment[name] = value

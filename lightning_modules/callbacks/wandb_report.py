@@ -1,0 +1,216 @@
+"""What Weights & Biases gets of a run: config, versions, every metric, and tables and pictures of the clips."""
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+from lightning import Callback, LightningModule, Trainer
+
+from errors import InputError
+from lightning_modules.pose_similarity import PoseSimilarity
+from lightning_modules.run_folder import folder_of
+from lightning_modules.wandb_log import WandbLog, labels, start
+from scoring.evaluation import ClipTable, Evaluation, clip_table, evaluate_table
+from scoring.scorers import ClipScorer
+
+
+class WandbReport(Callback):
+    """Logs the run to W&B: online when logged in, offline otherwise, which it says in a line; WANDB_MODE decides.
+
+    The run on W&B belongs to the run's folder: resumed, validated and tested it is one run. It gets what the other
+    loggers get, and after the last validation of training, `validate` and `test`, under that name: `predictions` (a
+    table, one row a clip), `scatter` of predictions against scores an action, `figure` (those, and rho of every
+    predictor), `pairs` (skeletons of the poses that are most and least alike) and `embedding` (a plane of the poses'
+    embeddings, as picture and table); after `predict` the `predictions`.
+
+    Args:
+        project: on W&B.
+        entity: user or team on W&B; the account's default if not given.
+        group: of the run; config and encoder if not given.
+        tags: beside config, dataset, encoder, fold and seed.
+    """
+
+    def __init__(
+        self,
+        project: str = "gcn-psn",
+        entity: str | None = None,
+        group: str | None = None,
+        tags: Sequence[str] = (),
+    ) -> None:
+        self._options: dict[str, Any] = {"project": project, "entity": entity, "group": group, "tags": tags}
+        self._log: WandbLog | None = None  # None where nothing is logged, and on all but the main process
+        self._folder = Path()
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Begin or go on with the run on W&B; here, not as a logger of the config: the data are found to be right.
+
+        Raises:
+            InputError: W&B cannot be used, on every process.
+        """
+        self._log = None
+        last = [callback for callback in trainer.callbacks if isinstance(callback, WandbReport)][-1]  # type: ignore[attr-defined]  # not declared by Trainer
+        if last is not self or trainer.fast_dev_run:  # type: ignore[attr-defined]  # as above
+            return
+        self._folder = folder_of(trainer)
+        problem = None
+        if trainer.is_global_zero:
+            try:
+                self._begin(trainer, pl_module)
+            except InputError as error:
+                problem = str(error)
+        if problem := trainer.strategy.broadcast(problem):  # else the others would wait for the main process
+            raise InputError(problem)
+        if stage != "fit":
+            self._describe()
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """RunRecord has written its files, and RunMonitor has taken out the rows after the checkpoint."""
+        self._describe()
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Report the last validation."""
+        self._report(trainer, pl_module, "val")
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Report a validation of its own."""
+        if trainer.state.fn == "validate":
+            self._report(trainer, pl_module, "validate")
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Report a test."""
+        self._report(trainer, pl_module, "test")
+
+    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Report predictions."""
+        self._report(trainer, pl_module, "predict")
+
+    def _begin(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        data = trainer.datamodule  # type: ignore[attr-defined]  # as above
+        names = labels(
+            self._folder,
+            encoder=type(getattr(pl_module, "encoder", pl_module)).__name__,
+            dataset=type(data).__name__,
+            seed=getattr(data, "seed", None),
+            fold=getattr(data, "fold", None),
+        )
+        run, said = start(self._folder, names, **self._options)
+        print(said, flush=True)
+        others = [logger for logger in trainer.loggers if not isinstance(logger, WandbLog)]
+        if run is not None:
+            self._log = WandbLog(self._folder, run)
+            others.append(self._log)
+        trainer.loggers = others
+
+    def _describe(self) -> None:
+        """Config and versions of the run, and what a process before could not log."""
+        if self._log is None:
+            return
+        versions, config = self._folder / "versions.json", self._folder / "config.yaml"
+        if config.exists():
+            self._log.log_hyperparams(yaml.safe_load(config.read_text()))
+        if versions.exists():
+            self._log.log_hyperparams({"versions": json.loads(versions.read_text())})
+        self._log.catch_up()
+
+    def _report(self, trainer: Trainer, pl_module: LightningModule, part: str) -> None:
+        if self._log is None or not isinstance(pl_module, PoseSimilarity) or pl_module.scored is None:
+            return
+        source = trainer.datamodule  # type: ignore[attr-defined]  # as in `setup`
+        clips = [clip.clip_id for clip in source.clips]
+        groups = [clip.group for clip in source.clips]
+        evaluation = pl_module.evaluation if part in ("validate", "test") else None
+        table = evaluation.table if evaluation else clip_table(pl_module.scored, pl_module.predictions)
+        content = {"predictions": _predictions(table, clips, groups, source.action_names)}
+        if part != "predict":
+            content |= _pictures(pl_module, evaluation or _evaluate(pl_module, table, source), clips, source, part)
+        self._log.log_metrics({f"{part}/{key}": value for key, value in content.items()}, step=trainer.global_step)
+
+
+def _evaluate(model: PoseSimilarity, table: ClipTable, source: Any) -> Evaluation:
+    """The evaluation of a validation in training, of which only rho was asked: without the trivial predictors."""
+    return evaluate_table(
+        table,
+        headline=source.headline,
+        action_names=source.action_names,
+        uncalibrated=[scorer.name for scorer in cast(list[ClipScorer], model.scorers) if not scorer.calibrated],
+        synthetic=source.synthetic,
+    )
+
+
+def _predictions(table: ClipTable, clips: Sequence[str], groups: Sequence[str | None], actions: Sequence[str]) -> Any:
+    """One row a clip, as in predictions.parquet."""
+    columns: dict[str, list[Any]] = {
+        "clip": [clips[i] for i in table.clip.tolist()],
+        "action": [actions[i] for i in table.action.tolist()],
+        "group": [groups[i] for i in table.clip.tolist()],
+        "score": _numbers(table.score.tolist()),
+        "difficulty": _numbers(table.difficulty.tolist()),
+    }
+    columns |= {name: _numbers(values.tolist()) for name, values in table.predictions.items()}
+    return _table(columns)
+
+
+def _pictures(
+    model: PoseSimilarity, evaluation: Evaluation, clips: Sequence[str], source: Any, part: str
+) -> dict[str, Any]:
+    import wandb
+
+    from drawing.embedding import embedding_figure, project  # matplotlib: seconds that training does without
+    from drawing.evaluation import evaluation_figure
+    from drawing.extremes import extremes_figure
+    from drawing.pixels import pixels
+
+    scored, actions = model.scored, source.action_names
+    assert scored is not None
+    projection = project(scored)
+    track, moments = projection.track, scored.embedding.shape[1]
+    columns: dict[str, list[Any]] = {
+        "clip": [clips[i] for i in scored.clip.cpu()[track].tolist()],
+        "action": [actions[i] for i in scored.action.cpu()[track].tolist()],
+        "score": _numbers(scored.score.cpu()[track].tolist()),
+        "time": [(time + 0.5) / moments for time in projection.time.tolist()],
+        "x": projection.points[:, 0].tolist(),
+        "y": projection.points[:, 1].tolist(),
+    }
+    return {
+        **_scatters(evaluation, clips, actions),
+        "figure": wandb.Image(pixels(evaluation_figure(evaluation, scored, actions, part))),
+        "pairs": wandb.Image(pixels(extremes_figure(scored, clips, actions))),
+        "embedding": wandb.Image(pixels(embedding_figure(projection, scored, actions))),
+        "embedding_table": _table(columns),
+    }
+
+
+def _scatters(evaluation: Evaluation, clips: Sequence[str], actions: Sequence[str]) -> dict[str, Any]:
+    """Prediction of the first scorer against the score, a chart an action, of the actions that `figure` shows."""
+    import wandb
+
+    from drawing.evaluation import PANELS
+
+    table, name = evaluation.table, evaluation.rows[0].name
+    prediction = table.predictions[name]
+    usable = table.score.isfinite() & prediction.isfinite()
+    present, counts = table.action[usable].unique(return_counts=True)
+    charts = {}
+    for action in present[counts.argsort(descending=True, stable=True)[:PANELS]].sort().values.tolist():
+        own = usable & (table.action == action)
+        columns: dict[str, list[Any]] = {
+            "clip": [clips[i] for i in table.clip[own].tolist()],
+            "score": table.score[own].tolist(),
+            name: prediction[own].tolist(),
+        }
+        charts[f"scatter/{actions[action]}"] = wandb.plot.scatter(_table(columns), "score", name, title=actions[action])
+    return charts
+
+
+def _table(columns: dict[str, list[Any]]) -> Any:
+    import wandb
+
+    return wandb.Table(columns=list(columns), data=[list(row) for row in zip(*columns.values(), strict=True)])
+
+
+def _numbers(values: Sequence[float]) -> list[float | None]:
+    return [value if math.isfinite(value) else None for value in values]
