@@ -48,6 +48,10 @@ OWN = {
     ),
     "scoring": ("scoring", "datamodules.skeleton", "errors"),
     "trials": ("trials", "lightning_modules.run_folder", "errors"),
+    "trials.evaluation": ("trials", "datamodules", "lightning_modules", "scoring", "errors"),
+    "trials.stored_runs": ("trials", "datamodules", "lightning_modules", "errors"),
+    "trials.robustness": ("trials", "datamodules", "lightning_modules", "scoring"),
+    "trials.costs": ("trials", "lightning_modules"),
     "reports": (
         "reports",
         "scoring",

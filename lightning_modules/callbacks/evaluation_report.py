@@ -23,8 +23,13 @@ from scoring.scorers import ClipScorer
 class NamedClip(Protocol):
     """What the report asks of a clip's label."""
 
-    clip_id: str
-    group: str | None
+    @property
+    def clip_id(self) -> str:
+        """Its name."""
+
+    @property
+    def group(self) -> str | None:
+        """Athlete or event."""
 
 
 class EvaluationReport(Callback):

@@ -1,0 +1,51 @@
+"""What a model costs: parameters, time to train, time to embed a clip."""
+
+import statistics
+import time
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from lightning_modules.pose_similarity import PoseSimilarity
+from trials.trial import Record
+
+COST: Final = "cost.json"
+"""File in the folder of a run."""
+
+WARM_UP: Final = 3
+MOST_CLIPS: Final = 50
+
+
+@torch.inference_mode()
+def cost_of(model: PoseSimilarity, poses: Tensor, record: Record | None) -> dict[str, Any]:
+    """The content of cost.json.
+
+    Time of inference is from the normalised poses of one clip to its embeddings: the median over clips, one after the
+    other, on this machine as it is. Scoring is left out; it depends on the exemplars.
+
+    Args:
+        model: in evaluation mode.
+        poses: [N, T, 15, C], at least one clip; the first 50 are timed.
+        record: what is known of the training.
+
+    Returns:
+        "parameters", "fit_seconds" (null where unknown), "members" trained as one stack, "milliseconds_per_clip",
+        "clips" that were timed, "threads".
+    """
+    some = poses[:MOST_CLIPS]
+    for _ in range(WARM_UP):
+        model(some[:1])
+    times = []
+    for clip in some.split(1):
+        begun = time.perf_counter()
+        model(clip)
+        times.append(time.perf_counter() - begun)
+    return {
+        "parameters": sum(weights.numel() for weights in model.parameters()),
+        "fit_seconds": None if record is None else record.seconds,
+        "members": 1 if record is None else record.members,
+        "milliseconds_per_clip": round(1000 * statistics.median(times), 4),
+        "clips": len(times),
+        "threads": torch.get_num_threads(),
+    }
