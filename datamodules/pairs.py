@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -27,12 +28,24 @@ class PairRule:
             kinds exists, that kind takes all.
         score_gap: least score difference of a dissimilar pair of one action, in standard deviations of that action's
             training scores; > 0.
+        score_gap_limit: greatest such difference, in the same unit, at least `score_gap`; None for any. Just above the
+            gap are the hard pairs.
+        matching: "time", pairs of one action show the same relative time; "any", any two times.
+        graded: pairs of one action are any two of its clips, and their Y is exp(-d), d their score difference in
+            standard deviations of that action's training scores: what is wanted of their distance is (1 - Y) margin.
+            Clips of different actions have Y = 0, as ever; their share is what it would be without grading.
+
+    Raises:
+        InputError: numbers out of range, or a limit of the gap where grading has none.
     """
 
     pairs_per_epoch: int = 10_240
     similar_share: float = 0.5
     other_action_share: float = 0.5
     score_gap: float = 1.0
+    score_gap_limit: float | None = None
+    matching: Literal["time", "any"] = "time"
+    graded: bool = False
 
     def __post_init__(self) -> None:
         if self.pairs_per_epoch < 2 or not 0 < self.similar_share < 1:
@@ -45,6 +58,13 @@ class PairRule:
                 "pairs: other_action_share must lie in [0, 1] and score_gap be above 0; "
                 f"got {self.other_action_share} and {self.score_gap}"
             )
+        if self.score_gap_limit is not None and (self.graded or not self.score_gap_limit >= self.score_gap):
+            raise InputError(
+                f"pairs: score_gap_limit must be at least score_gap, {self.score_gap:g}, and graded pairs have neither; "
+                f"got {self.score_gap_limit:g}{' with graded' if self.graded else ''}"
+            )
+        if self.matching not in ("time", "any"):
+            raise InputError(f"pairs: matching is {self.matching!r}: choose time or any")
 
 
 @dataclass(frozen=True)
@@ -55,7 +75,7 @@ class Pairs:
     second: NDArray[np.int64]
     first_time: NDArray[np.float64]
     second_time: NDArray[np.float64]
-    similar: NDArray[np.bool_]
+    similar: NDArray[np.float32]
 
 
 class PairSampler:
@@ -81,31 +101,52 @@ class PairSampler:
         self.begin = np.searchsorted(action, action, side="left")
         self.end = np.searchsorted(action, action, side="right")
         self.high = np.empty(len(action), dtype=np.int64)  # where the clips above the action's median begin
-        self.low_end = np.empty(len(action), dtype=np.int64)  # clips far below: [begin, low_end)
-        self.far_begin = np.empty(len(action), dtype=np.int64)  # clips far above: [far_begin, end)
+        self.low_begin, self.low_end = np.empty((2, len(action)), dtype=np.int64)  # far below: [low_begin, low_end)
+        self.far_begin, self.far_end = np.empty((2, len(action)), dtype=np.int64)  # and far above
+        self.scaled = np.zeros(len(action))  # scores in standard deviations of the action's
         for begin in np.unique(self.begin):
             run = slice(begin, self.end[begin])
             scores = score[run]
-            gap = rule.score_gap * scores.std()
             self.high[run] = begin + np.searchsorted(scores, np.median(scores), side="right")
-            if gap > 0:
-                self.low_end[run] = begin + np.searchsorted(scores, scores - gap, side="right")
-                self.far_begin[run] = begin + np.searchsorted(scores, scores + gap, side="left")
-            else:
-                self.low_end[run], self.far_begin[run] = begin, self.end[begin]
+            self.low_begin[run] = self.low_end[run] = begin
+            self.far_begin[run] = self.far_end[run] = self.end[begin]
+            if scores[0] == scores[-1]:  # their deviation may be above 0 by rounding
+                continue
+            deviation = scores.std()
+            self.scaled[run] = scores / deviation
+            gap = rule.score_gap * deviation
+            self.low_end[run] = begin + np.searchsorted(scores, scores - gap, side="right")
+            self.far_begin[run] = begin + np.searchsorted(scores, scores + gap, side="left")
+            if rule.score_gap_limit is not None:
+                limit = rule.score_gap_limit * deviation
+                self.low_begin[run] = begin + np.searchsorted(scores, scores - limit, side="left")
+                self.far_end[run] = begin + np.searchsorted(scores, scores + limit, side="right")
         place = np.arange(len(action))
         self.similar_anchors = np.flatnonzero((place >= self.high) & (self.end - self.high >= 2))
-        self.far_anchors = np.flatnonzero((self.low_end > self.begin) | (self.end > self.far_begin))
+        self.far_anchors = np.flatnonzero((self.low_end > self.low_begin) | (self.far_end > self.far_begin))
+        self.graded_anchors = np.flatnonzero(self.end - self.begin >= 2)
         self.other_exists = bool(len(action)) and bool((self.end - self.begin < len(action)).any())
+        self._check(len(np.unique(action)))
+
+    def _check(self, actions: int) -> None:
+        rule = self.rule
+        if rule.graded:
+            if not self.scaled.any():
+                raise InputError(
+                    f"no graded pairs: none of the {actions} actions has two training clips with different scores; add "
+                    "clips"
+                )
+            return
         if not len(self.similar_anchors):
             raise InputError(
-                f"no similar pairs: none of the {len(np.unique(action))} actions has two training clips scored above "
-                "its median; give at least four clips with different scores for one action"
+                f"no similar pairs: none of the {actions} actions has two training clips scored above its median; give "
+                "at least four clips with different scores for one action"
             )
         if not len(self.far_anchors) and not self.other_exists:
+            limit = "" if rule.score_gap_limit is None else f" to {rule.score_gap_limit:g}"
             raise InputError(
                 "no dissimilar pairs: there is one action and none of its training scores differ by "
-                f"{rule.score_gap:g} standard deviations; lower pairs.score_gap or add clips or actions"
+                f"{rule.score_gap:g}{limit} standard deviations; widen pairs.score_gap or add clips or actions"
             )
 
     def set_epoch(self, epoch: int) -> None:
@@ -118,26 +159,38 @@ class PairSampler:
         rule, count = self.rule, self.rule.pairs_per_epoch
         similar = min(max(round(count * rule.similar_share), 1), count - 1)
         other = round((count - similar) * rule.other_action_share) if self.other_exists else 0
-        if not len(self.far_anchors):
+        if rule.graded:
+            similar = count - other
+        elif not len(self.far_anchors):
             other = count - similar
         far = count - similar - other
-        parts = [self._similar(rng, similar), self._other_action(rng, other), self._far(rng, far)]
+        alike = self._graded if rule.graded else self._similar
+        parts = [alike(rng, similar), self._other_action(rng, other), self._far(rng, far)]
         first, second = (np.concatenate([part[i] for part in parts]) for i in range(2))
         first_time, second_time = rng.random((2, count))
-        second_time[:similar] = first_time[:similar]
-        second_time[similar + other :] = first_time[similar + other :]
+        if rule.matching == "time":
+            second_time[:similar] = first_time[:similar]
+            second_time[similar + other :] = first_time[similar + other :]
+        target = np.zeros(count, dtype=np.float32)
+        difference = np.abs(self.scaled[first] - self.scaled[second])[:similar]
+        target[:similar] = np.exp(-difference) if rule.graded else 1
         shuffle = rng.permutation(count)
         return Pairs(
             self.order[first][shuffle],
             self.order[second][shuffle],
             first_time[shuffle],
             second_time[shuffle],
-            shuffle < similar,
+            target[shuffle],
         )
 
     def _similar(self, rng: np.random.Generator, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         first = rng.choice(self.similar_anchors, count)
         second = self.high[first] + rng.integers(0, self.end[first] - self.high[first] - 1)
+        return first, second + (second >= first)  # skip the clip itself
+
+    def _graded(self, rng: np.random.Generator, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        first = rng.choice(self.graded_anchors, count)
+        second = self.begin[first] + rng.integers(0, self.end[first] - self.begin[first] - 1)
         return first, second + (second >= first)  # skip the clip itself
 
     def _other_action(self, rng: np.random.Generator, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -152,9 +205,9 @@ class PairSampler:
         if not count:
             return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
         first = rng.choice(self.far_anchors, count)
-        below = self.low_end[first] - self.begin[first]
-        choice = rng.integers(0, below + self.end[first] - self.far_begin[first])
-        return first, np.where(choice < below, self.begin[first] + choice, self.far_begin[first] + choice - below)
+        below = self.low_end[first] - self.low_begin[first]
+        choice = rng.integers(0, below + self.far_end[first] - self.far_begin[first])
+        return first, np.where(choice < below, self.low_begin[first] + choice, self.far_begin[first] + choice - below)
 
 
 class PairLoader:
@@ -225,4 +278,4 @@ class PairLoader:
         rows = self.tracks.at(track, np.stack([pairs.first_time, pairs.second_time]))
         mine = slice(self.rank, None, self.world_size)  # B consecutive ones of these lie in [k B W, (k + 1) B W)
         poses = self.poses[torch.from_numpy(np.ascontiguousarray(rows[:, mine]))]
-        return poses, torch.from_numpy(pairs.similar[mine].astype(np.float32))
+        return poses, torch.from_numpy(pairs.similar[mine])

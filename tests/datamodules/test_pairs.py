@@ -1,5 +1,8 @@
+import hashlib
 import itertools
+import math
 from collections import Counter
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -26,7 +29,7 @@ def tracks_of(clip: list[int], frames: int = 7) -> Tracks:
     )
 
 
-def allowed(action: np.ndarray, score: np.ndarray, gap: float) -> tuple[set, set, set]:
+def allowed(action: np.ndarray, score: np.ndarray, gap: float, limit: float | None) -> tuple[set, set, set]:
     """The three kinds of ordered clip pairs, by the rule's words and with loops."""
     similar, far, other = set(), set(), set()
     for i, j in itertools.permutations(range(len(action)), 2):
@@ -36,7 +39,8 @@ def allowed(action: np.ndarray, score: np.ndarray, gap: float) -> tuple[set, set
         scores = score[action == action[i]]
         if min(score[i], score[j]) > np.median(scores):
             similar.add((i, j))
-        if scores.std() > 0 and abs(score[i] - score[j]) >= gap * scores.std() - 1e-12:
+        apart = abs(score[i] - score[j]) / (scores.std() or math.inf)
+        if scores.std() > 0 and gap - 1e-12 <= apart <= (math.inf if limit is None else limit + 1e-12):
             far.add((i, j))
     return similar, far, other
 
@@ -45,13 +49,17 @@ def allowed(action: np.ndarray, score: np.ndarray, gap: float) -> tuple[set, set
 @given(
     st.lists(st.tuples(st.integers(0, 3), st.integers(0, 8)), min_size=2, max_size=14),
     st.sampled_from([0.5, 1.0, 1.5]),
+    st.sampled_from([None, 0.0, 0.4]),
     st.integers(0, 5),
 )
-def test_pairs_are_those_of_the_rule_and_all_of_them(clips: list[tuple[int, int]], gap: float, epoch: int) -> None:
+def test_pairs_are_those_of_the_rule_and_all_of_them(
+    clips: list[tuple[int, int]], gap: float, more: float | None, epoch: int
+) -> None:
     action = np.array([a for a, _ in clips])
     score = np.array([float(s) for _, s in clips])
-    similar, far, other = allowed(action, score, gap)
-    rule = PairRule(pairs_per_epoch=4_000, score_gap=gap)
+    limit = None if more is None else gap + more
+    similar, far, other = allowed(action, score, gap, limit)
+    rule = PairRule(pairs_per_epoch=4_000, score_gap=gap, score_gap_limit=limit)
     if not similar or not (far or other):
         with pytest.raises(InputError, match=r"no (dis)?similar pairs"):
             PairSampler(action, score, rule, seed=1)
@@ -68,8 +76,88 @@ def test_pairs_are_those_of_the_rule_and_all_of_them(clips: list[tuple[int, int]
     assert set(apart) & far == far  # 1,000 draws or more of at most 182 pairs: every one turns up
     assert (set(apart) & other == other) or len(other) > 100
     same_time = pairs.first_time == pairs.second_time
-    assert same_time[pairs.similar].all()
+    assert same_time[pairs.similar == 1].all()
     assert (same_time == (action[pairs.first] == action[pairs.second])).all()
+
+
+def test_equal_scores_that_rounding_tells_apart_are_not_far() -> None:
+    # numpy gives [0.1, 0.1, 0.1] a deviation of 1e-17
+    action, score = np.repeat([0, 1], [4, 3]), np.array([1.0, 2, 3, 4, 0.1, 0.1, 0.1])
+    pairs = PairSampler(action, score, PairRule(pairs_per_epoch=500, score_gap=0.3), seed=0).draw()
+    far = (pairs.similar == 0) & (action[pairs.first] == action[pairs.second])
+    assert set(pairs.first[far]) == set(range(4))
+
+
+STREAMS = {  # of the first versions: pairs and seeds must give the runs that they gave before
+    3: "afc45a509bd76c725f0b39cde76c80327531c4bda523683da00f516efa45d0db",
+    1: "2a97aafe895407c6a8463ad54788ad7bcc89d6b4a0f1202599cd7b2cf8d51789",
+}
+
+
+@pytest.mark.parametrize("actions", STREAMS)
+def test_the_stream_stays_what_it_is(actions: int) -> None:
+    place = np.arange(60)
+    sampler = PairSampler(place % actions, place * 37.0 % 61, PairRule(pairs_per_epoch=512), seed=7)
+    sampler.set_epoch(3)
+    pairs = sampler.draw()
+    digest = hashlib.sha256()
+    for one, dtype in (
+        (pairs.first, "<i8"),
+        (pairs.second, "<i8"),
+        (pairs.first_time, "<f8"),
+        (pairs.second_time, "<f8"),
+        (pairs.similar, "<f4"),
+    ):
+        digest.update(one.astype(dtype).tobytes())
+    assert digest.hexdigest() == STREAMS[actions]
+
+
+def test_frames_may_be_matched_at_any_time() -> None:
+    action, score = np.repeat([0, 1], 10), np.tile(np.arange(10.0), 2)
+    one, other = (
+        PairSampler(action, score, PairRule(pairs_per_epoch=1_000, matching=matching), seed=0).draw()
+        for matching in ("time", "any")
+    )
+    assert (one.first == other.first).all()
+    assert (one.second == other.second).all()
+    assert (one.similar == other.similar).all()
+    assert not (other.first_time == other.second_time).any()
+    together = other.similar == 1
+    assert abs(np.corrcoef(other.first_time[together], other.second_time[together])[0, 1]) < 0.15
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 5)), min_size=1, max_size=10),
+    st.sampled_from([0.2, 0.5]),
+    st.sampled_from(["time", "any"]),
+)
+def test_graded_pairs(clips: list[tuple[int, int]], share: float, matching: Literal["time", "any"]) -> None:
+    action = np.array([a for a, _ in clips])
+    score = np.array([float(s) for _, s in clips])
+    rule = PairRule(4_000, similar_share=share, other_action_share=0.25, matching=matching, graded=True)
+    if not any(len(set(score[action == one])) > 1 for one in action):
+        with pytest.raises(InputError, match="no graded pairs"):
+            PairSampler(action, score, rule, seed=1)
+        return
+    pairs = PairSampler(action, score, rule, seed=1).draw()
+    within = action[pairs.first] == action[pairs.second]
+    assert (~within).sum() == (0 if len(set(action)) == 1 else round(4_000 * (1 - share) * 0.25))
+    expected = {(i, j) for i, j in itertools.permutations(range(len(clips)), 2) if action[i] == action[j]}
+    assert set(zip(pairs.first[within].tolist(), pairs.second[within].tolist(), strict=True)) == expected
+    for i, j, y in zip(pairs.first, pairs.second, pairs.similar, strict=True):
+        deviation = score[action == action[i]].std() or 1.0
+        assert y == pytest.approx(math.exp(-abs(score[i] - score[j]) / deviation) if action[i] == action[j] else 0)
+    same_time = pairs.first_time == pairs.second_time
+    assert (same_time == within).all() if matching == "time" else not same_time.any()
+
+
+def test_grades_reach_the_batches() -> None:
+    sampler = PairSampler(np.zeros(6, dtype=np.int64), np.arange(6.0), PairRule(96, graded=True), seed=2)
+    similar = torch.cat([batch["similar"] for batch in PairLoader(tracks_of(list(range(6))), sampler, 32)])
+    assert similar.dtype == torch.float32
+    np.testing.assert_array_equal(similar.numpy(), sampler.draw().similar)
+    assert len(similar.unique()) == 5
 
 
 def test_shares_of_the_kinds() -> None:
@@ -79,9 +167,9 @@ def test_shares_of_the_kinds() -> None:
     pairs = PairSampler(action, score, rule, seed=0).draw()
     crossing = action[pairs.first] != action[pairs.second]
     assert Counter(zip(pairs.similar.tolist(), crossing.tolist(), strict=True)) == {
-        (True, False): 300,
-        (False, True): 140,
-        (False, False): 560,
+        (1, False): 300,
+        (0, True): 140,
+        (0, False): 560,
     }
 
 
@@ -192,6 +280,9 @@ def test_members_of_a_pair_come_from_their_clips_tracks() -> None:
         {"other_action_share": -0.1},
         {"score_gap": 0.0},
         {"score_gap": float("nan")},
+        {"score_gap_limit": 0.9},
+        {"score_gap_limit": 2.0, "graded": True},
+        {"matching": "frame"},
     ],
 )
 def test_impossible_rules_are_refused(wrong: dict) -> None:
