@@ -60,7 +60,7 @@ class PairRule:
             )
         if self.score_gap_limit is not None and (self.graded or not self.score_gap_limit >= self.score_gap):
             raise InputError(
-                f"pairs: score_gap_limit must be at least score_gap, {self.score_gap:g}, and graded pairs have neither; "
+                f"pairs: score_gap_limit must be at least score_gap ({self.score_gap:g}); graded pairs have neither; "
                 f"got {self.score_gap_limit:g}{' with graded' if self.graded else ''}"
             )
         if self.matching not in ("time", "any"):

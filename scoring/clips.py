@@ -12,7 +12,7 @@ class PairBatch(TypedDict):
 
     Shapes:
         poses: [2, B, 15, C] float, normalised to [0, 1]; poses[0] and poses[1] are the two members.
-        similar: [B] float, Y of eq. (4): 1 for similar, 0 for dissimilar.
+        similar: [B] float, Y of eq. (4): 1 for similar, 0 for dissimilar, between if graded.
     """
 
     poses: Tensor
