@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 from jsonargparse import Namespace
-from lightning import LightningDataModule, LightningModule
+from lightning import Callback, LightningDataModule, LightningModule
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import SIGTERMException
@@ -16,6 +16,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from commands.configs import BASE, ConfigFile, given
 from commands.parse_errors import Parser, first_cause
 from errors import InputError
+from lightning_modules.callbacks.peer_watch import PeerWatch
 from lightning_modules.callbacks.run_record import RunRecord
 from lightning_modules.checkpoint_io import load_checkpoint
 from lightning_modules.run_folder import run_of_checkpoint, versions
@@ -176,16 +177,21 @@ def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
 def run(arguments: Sequence[str]) -> int:
     """Parse and run `[fit|validate|test|predict, ...]`; returns the exit code."""
     own = list(arguments) == sys.argv[1:]  # then LightningCLI reads them itself, as Lightning's launchers expect
+    watch = PeerWatch()
     try:
-        make_cli(PoseCLI, None if own else list(arguments))
+        make_cli(PoseCLI, None if own else list(arguments), watch)
     except MisconfigurationException as error:
         raise InputError(str(error)) from error
     except SIGTERMException:
         return 128 + signal.SIGTERM
+    except RuntimeError:
+        if not watch.told:
+            raise
+        return 1
     return 0
 
 
-def make_cli(cls: type[PoseCLI], arguments: list[str] | None) -> PoseCLI:
+def make_cli(cls: type[PoseCLI], arguments: list[str] | None, *callbacks: Callback) -> PoseCLI:
     """Parse `arguments` (those of the process if None), build what they name, and do what they say."""
     return cls(
         LightningModule,
@@ -195,6 +201,7 @@ def make_cli(cls: type[PoseCLI], arguments: list[str] | None) -> PoseCLI:
         seed_everything_default=0,
         save_config_callback=RunRecord,
         save_config_kwargs={"command": ["run.py", *(sys.argv[1:] if arguments is None else arguments)]},
+        trainer_defaults={"callbacks": list(callbacks)},
         parser_class=Parser,
         parser_kwargs={name: {"default_config_files": [str(BASE)]} for name in PoseCLI.subcommands()},
         auto_configure_optimizers=False,
