@@ -1,7 +1,7 @@
 """What options of `run.py fit` amount to, without fitting: for commands that prepare many fits."""
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import yaml
 from jsonargparse import Namespace
@@ -28,7 +28,7 @@ class FitOptions:
         Raises:
             InputError: an option is unknown, or its value of another type.
         """
-        return cast(Namespace, self._parser.parse_args(list(arguments)))
+        return self._parser.parse_args(list(arguments))
 
     def flat(self, config: Namespace) -> dict[str, Any]:
         """Every option and its value by dotted key, defaults included; loggers apart, which change no result."""

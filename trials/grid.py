@@ -13,7 +13,7 @@ from errors import InputError
 from trials.runner import LOCK, LOGS
 from trials.trial import Label, Trial
 
-KEYS = ("title", "base", "seeds", "folds", "variants")
+KEYS = ("title", "base", "options", "seeds", "folds", "variants")
 SEED = "seed_everything"
 
 
@@ -25,7 +25,8 @@ class Variant:
         name: what tables call it.
         folder: its folder, made of the name.
         configs: overlays, in their order.
-        options: options of `run.py fit` by dotted key, as they are written on the command line.
+        options: options of `run.py fit` by dotted key, as they are written on the command line; those that the file
+            gives to all variants among them.
     """
 
     name: str
@@ -107,12 +108,13 @@ def read_ablation(content: Any, where: str) -> Ablation:
     if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
         raise InputError(f"{where}: seeds is {_said(seeds)}, expected how many, 1 or more")
     folds = _folds(content.get("folds", {}), where)
+    common = _options(content.get("options", {}), f"{where}: options", folds)
     return Ablation(
         title=title.strip(),
         base=_configs(content.get("base", []), "base", where),
         seeds=seeds,
         folds=folds,
-        variants=_variants(content.get("variants"), folds, where),
+        variants=_variants(content.get("variants"), common, folds, where),
     )
 
 
@@ -139,7 +141,7 @@ def _folds(found: Any, where: str) -> dict[str, list[Any]]:
     return dict(found)
 
 
-def _variants(found: Any, folds: Mapping[str, Any], where: str) -> tuple[Variant, ...]:
+def _variants(found: Any, common: Mapping[str, str], folds: Mapping[str, Any], where: str) -> tuple[Variant, ...]:
     if not isinstance(found, dict) or not found:
         raise InputError(
             f"{where}: variants is {_said(found)}, expected names with options: {{wide: {{model.margin: 0.7}}}}"
@@ -147,7 +149,7 @@ def _variants(found: Any, folds: Mapping[str, Any], where: str) -> tuple[Variant
     variants: list[Variant] = []
     taken = {LOCK: "the lock", LOGS: "the logs"}
     for name, content in found.items():
-        variant = _variant(str(name), {} if content is None else content, folds, where)
+        variant = _variant(str(name), {} if content is None else content, common, folds, where)
         if variant.folder in taken:
             raise InputError(
                 f"{where}: the folder of variant {variant.name!r} would be {variant.folder!r}, as that of "
@@ -158,20 +160,26 @@ def _variants(found: Any, folds: Mapping[str, Any], where: str) -> tuple[Variant
     return tuple(variants)
 
 
-def _variant(name: str, content: Any, folds: Mapping[str, Any], where: str) -> Variant:
+def _variant(name: str, content: Any, common: Mapping[str, str], folds: Mapping[str, Any], where: str) -> Variant:
     place = f"{where}: variant {name!r}"
     if not slug(name):
         raise InputError(f"{place}: its name makes no folder name; give it letters a to z or digits")
-    if not isinstance(content, dict):
-        raise InputError(f"{place} is {_said(content)}, expected options such as {{model.margin: 0.7}}")
+    own = {key: value for key, value in content.items() if key != "config"} if isinstance(content, dict) else content
+    options = {**common, **_options(own, place, folds)}
+    return Variant(name, slug(name), _configs(content.get("config", []), "config", place), options)
+
+
+def _options(found: Any, place: str, folds: Mapping[str, Any]) -> dict[str, str]:
+    """Options by dotted key, as on the command line."""
+    if not isinstance(found, dict):
+        raise InputError(f"{place} is {_said(found)}, expected options such as {{model.margin: 0.7}}")
     options: dict[str, str] = {}
-    for key, value in content.items():
-        if key != "config":
-            _flatten(key, value, place, options)
+    for key, value in found.items():
+        _flatten(key, value, place, options)
     for key in options:
         if key in folds:
             raise InputError(f"{place}: {key} is what the folds go through; leave it out here")
-    return Variant(name, slug(name), _configs(content.get("config", []), "config", place), options)
+    return options
 
 
 def _flatten(key: Any, value: Any, place: str, options: dict[str, str]) -> None:

@@ -54,6 +54,13 @@ def test_without_folds_a_seed_is_a_trial() -> None:
     assert [trial.name for variant in table.variants for trial in table.trials(variant)] == ["a/seed_0", "b/seed_0"]
 
 
+def test_options_of_all_variants_come_first_and_give_way() -> None:
+    table = read("title: x\noptions: {model: {margin: 1}, model.lr: 2}\nvariants: {a: , b: {model.margin: 3}}")
+    assert [table.arguments(variant) for variant in table.variants] == [
+        ["--model.margin=1", "--model.lr=2"], ["--model.margin=3", "--model.lr=2"]
+    ]  # fmt: skip
+
+
 def test_nested_options_are_dotted_ones() -> None:
     nested = read("title: x\nvariants: {a: {model: {margin: 1, encoder: {class_path: b.C, bias: true}}, data.x: {}}}")
     assert nested.variants[0].options == {
@@ -91,7 +98,7 @@ def test_fold_values_make_folders_of_their_own() -> None:
     [
         ("[a, b]", "expected keys"),
         ("title: x\nvariant: {a: }", "'variant'; did you mean 'variants'?"),
-        ("title: x\nnonsense: {a: }", "an ablation has title, base, seeds, folds, variants"),
+        ("title: x\nnonsense: {a: }", "an ablation has title, base, options, seeds, folds, variants"),
         ("variants: {a: }", "title is missing"),
         ("title: 3\nvariants: {a: }", "title is 3"),
         ("title: x", "variants is missing"),
@@ -105,6 +112,7 @@ def test_fold_values_make_folders_of_their_own() -> None:
         ("title: x\nvariants: {a: {--model.margin: 3}}", "without dashes"),
         ("title: x\nvariants: {a: {seed_everything: 3}}", "`seeds`"),
         ("title: x\nvariants: {a: {data.fold: 3}}\nfolds: {data.fold: [1]}", "'a': data.fold is what the folds"),
+        ("title: x\nvariants: {a: }\noptions: [1]", "options is [1]"),
         ("title: x\nseeds: 0\nvariants: {a: }", "seeds is 0"),
         ("title: x\nseeds: true\nvariants: {a: }", "seeds is true"),
         ("title: x\nseeds: [1]\nvariants: {a: }", "seeds is [1]"),
