@@ -40,6 +40,7 @@ COMMANDS = {
     "ablate": Command("commands.ablate", "train, test and compare named variants over seeds and folds"),
     "sweep": Command("commands.sweep", "search for good options of fit, as a W&B sweep file says"),
     "pool": Command("commands.pool", "one table from the test predictions of several runs (folds, sports)"),
+    "report": Command("commands.report", "one page with tables and figures on many runs"),
     "score": Command(
         "commands.score",
         "how close a pose or performance is to a reference, and where it differs",

@@ -82,7 +82,7 @@ OTHERS: dict[str, tuple[str, ...]] = {
     "datamodules.synthetic_actions": ("numpy",),
     "scoring": ("torch",),
     "reports": ("torch", "pyarrow", "yaml"),
-    "reports.page": ("jinja2",),
+    "reports.page": ("jinja2", "markupsafe"),
     "drawing": ("matplotlib", "numpy", "torch"),
     "drawing.overlay": ("numpy", "supervision", "PIL", "matplotlib"),
     "drawing.comparison": ("numpy", "matplotlib", "cv2"),

@@ -1,0 +1,137 @@
+"""From runs to a report: what is said in which order."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from reports import curves, figures, robustness
+from reports.comparison import chosen_scorer
+from reports.datasets import About, about
+from reports.document import Block, Gallery, Report, Section
+from reports.groups import BY_HAND, Campaign, DatasetRuns, by_dataset, campaigns
+from reports.run_list import environments, run_lists
+from reports.runs import Run
+from reports.tables import Compared, compare, robustness_table, table_one, table_two
+
+_WHAT = (
+    "Models that judge how well an action was performed, from the poses of the body alone: 15 joints in 2D, no "
+    "video. A network turns every pose into an embedding, and a scorer turns the embeddings of a clip into its score.",
+    "Everything here was made from the folders of the runs. Rho is Spearman's rank correlation between predicted and "
+    "true scores of clips that the model was not trained on: 1 means the same order, 0 no relation, below 0 the "
+    "wrong order. Epochs, scorers and their options are chosen on a validation part of the training clips, never on "
+    "the test part. A fold is one of several test parts that together hold every clip once; a seed is one random "
+    "start of the training.",
+)
+
+
+def build(runs: Sequence[Run], title: str, reference: str | None = None) -> Report:
+    """The whole report.
+
+    Args:
+        runs: what to report on, at least one.
+        title: of the report.
+        reference: name of the variant from which differences are taken; else the one that was started first.
+    """
+    datasets = by_dataset(runs)
+    sections: list[Section] = []
+    for number, dataset in enumerate(datasets):
+        sections.append(_dataset(dataset, number, len([one for one in datasets if one.dataset]), reference))
+    known = environments(runs)
+    lists = [block for dataset in datasets for block in run_lists(campaigns(dataset.runs, reference), known)]
+    said: list[Block] = ["Failed and unreadable runs stand first. Open a run for its command, config and versions."]
+    said += [f"Environment {number}: {text}" for number, text in enumerate(known, 1)]
+    sections.append(Section("Runs", "runs", [*said, *lists]))
+    return Report(title, _WHAT, _warnings(runs), _facts(runs, datasets), sections)
+
+
+def _dataset(dataset: DatasetRuns, number: int, count: int, reference: str | None) -> Section:
+    described = about(dataset.dataset, str(dataset.protocol["folds"]) if "folds" in dataset.protocol else None)
+    found = campaigns(dataset.runs, reference)
+    compared = [one for campaign in found if (one := compare(campaign))]
+    protocol = ", ".join(f"{key} {value}" for key, value in dataset.protocol.items())
+    title = described.title + (f", {protocol}" if protocol and count > 1 else "")
+    blocks: list[Block] = [described.text]
+    if protocol:
+        blocks.append(f"Options that decide the test part: {protocol}.")
+    if not compared:
+        blocks.append("None of these runs has been tested, so there is nothing to compare.")
+    else:
+        blocks.append(table_one(dataset.dataset, described.title, compared, described.group))
+    for place, campaign in enumerate(found):
+        one = next((one for one in compared if one.campaign is campaign), None)
+        blocks += _campaign(campaign, one, dataset.dataset, described, f"d{number}c{place}")
+    return Section(title, f"data-{number}", blocks)
+
+
+def _campaign(campaign: Campaign, one: Compared | None, dataset: str, described: About, prefix: str) -> list[Block]:
+    galleries: list[Gallery | None] = []
+    blocks: list[Block] = []
+    if one is not None:
+        perturbed = {}
+        for variant in one.comparison.variants:
+            scorer = chosen_scorer(variant, one.comparison.scorers(variant))[0]
+            if own := robustness.curves(variant, scorer, one.comparison.fisher):
+                perturbed[variant.name] = own
+        blocks.append(table_two(one, described.group, perturbed))
+        galleries.append(figures.intervals(one, dataset, described, prefix))
+        galleries.append(curves.margin_and_lr(campaign, described.title, prefix))
+        if perturbed:
+            blocks += [*_there(galleries), robustness_table(perturbed)]
+            galleries = [figures.robustness(perturbed, one, described, prefix)]
+        galleries += [figures.scatter(one, described, prefix), figures.pairs(one, described, prefix)]
+    else:
+        name = "The runs by hand" if campaign.title == BY_HAND else campaign.title
+        blocks.append(f"{name}: no seed of any variant has been tested.")
+    galleries.append(figures.learning(campaign, prefix))
+    return [*blocks, *_there(galleries), *_left_out(campaign)]
+
+
+def _there(galleries: Sequence[Gallery | None]) -> list[Gallery]:
+    return [gallery for gallery in galleries if gallery]
+
+
+def _left_out(campaign: Campaign) -> list[str]:
+    """What is not shown for want of files."""
+    runs = campaign.runs
+    missing = Counter(name for run in runs for name in run.missing)
+    what = {
+        "metrics.csv": "learning curves",
+        "cost.json": "parameters and times",
+        "robustness.parquet": "robustness",
+        "test/pairs.json": "pairs of poses",
+        "versions.json": "command and versions",
+    }
+    lines = [
+        f"{what[name]} ({name} is missing in {count} of {len(runs)} runs)"
+        for name, count in missing.items()
+        if name in what
+    ]
+    return [f"Left out for want of files: {'; '.join(lines)}."] if lines else []
+
+
+def _warnings(runs: Sequence[Run]) -> list[str]:
+    synthetic = sum(bool(run.result and run.result.metrics["synthetic"]) for run in runs)
+    warnings = []
+    if synthetic:
+        which = "All runs" if synthetic == len(runs) else f"{synthetic} of {len(runs)} runs"
+        warnings.append(
+            f"SYNTHETIC DATA: {which} were tested on made-up poses. Their numbers say nothing about people."
+        )
+    if collapsed := sum(run.collapsed for run in runs):
+        warnings.append(
+            f"{collapsed} of {len(runs)} runs collapsed: every pose has the same embedding, and they rank nothing. "
+            "They are counted, and stay in the tables."
+        )
+    if failed := sum(run.state == "failed" for run in runs):
+        warnings.append(f"{failed} of {len(runs)} runs failed; the reasons are in the list of runs.")
+    if unreadable := sum(bool(run.broken) for run in runs):
+        warnings.append(f"{unreadable} of {len(runs)} runs have files that cannot be read; see the list of runs.")
+    return warnings
+
+
+def _facts(runs: Sequence[Run], datasets: Sequence[DatasetRuns]) -> list[tuple[str, str]]:
+    states = Counter(run.state for run in runs)
+    names = list(dict.fromkeys(about(dataset.dataset).title for dataset in datasets if dataset.dataset))
+    facts = [("data", ", ".join(names) or "unknown"), ("runs", str(len(runs)))]
+    facts += [(state, str(states[state])) for state in ("finished", "stopped", "failed")]
+    facts.append(("collapsed", str(sum(run.collapsed for run in runs))))
+    return facts + [(state, str(states[state])) for state in ("unfinished", "unreadable") if states[state]]

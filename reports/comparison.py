@@ -1,0 +1,262 @@
+"""How well variants rank, with intervals, and how they differ: seeds averaged first, folds pooled."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from reports.groups import Campaign, Variant
+from reports.results import RunResult, tables_of
+from reports.runs import Run
+from scoring.evaluation import ClipTable
+from scoring.metrics import fisher_mean, spearman
+from scoring.pooling import SeedComparison, compare_seeds, pool
+from scoring.trivial import RAW_RIDGE
+
+Ends = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A rho minus another, with its 95 % interval."""
+
+    value: float
+    interval: Ends
+
+    @property
+    def established(self) -> bool:
+        """Whether the interval excludes 0."""
+        return self.interval[0] > 0 or self.interval[1] < 0
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One predictor of one variant.
+
+    Attributes:
+        variant: name of the variant; empty for a trivial predictor.
+        scorer: name of the predictor.
+        seeds: how many models were averaged.
+        runs: how many runs they have.
+        collapsed: how many of these are collapsed.
+        clips: how many clips were ranked.
+        rho: the mean over the seeds of rho over the clips of all test parts; None where undefined.
+        by_clip: 95 % interval, clips resampled.
+        by_group: 95 % interval, groups resampled; None where there are fewer than two groups.
+        per_part: mean over seeds and test parts of rho within a test part; None where it is undefined everywhere.
+        deviation: of the seeds' rhos; None with fewer than two.
+        relative_l2: R-l2 x 100, mean over the runs that have one.
+        to_ridge: difference to ridge on raw coordinates.
+        to_first: difference to the first variant with the same scorer; None where their clips differ.
+    """
+
+    variant: str
+    scorer: str
+    seeds: int
+    runs: int
+    collapsed: int
+    clips: int
+    rho: float | None
+    by_clip: Ends | None
+    by_group: Ends | None
+    per_part: float | None
+    deviation: float | None
+    relative_l2: float | None
+    to_ridge: Difference | None = None
+    to_first: Difference | None = None
+
+
+class Comparison:
+    """The variants of a campaign on their test parts.
+
+    Args:
+        campaign: its variants; those without a complete seed are left out.
+    """
+
+    def __init__(self, campaign: Campaign) -> None:
+        self.variants = campaign.tested
+        runs = [run for variant in self.variants for run in variant.compared]
+        tables, self.actions = tables_of([_result(run) for run in runs])
+        self._tables = dict(zip((run.folder for run in runs), tables, strict=True))
+        self._pooled: dict[str, list[ClipTable]] = {
+            variant.name: [self._pool(seed) for seed in variant.seeds] for variant in self.variants
+        }
+
+    @cached_property
+    def first(self) -> ClipTable:
+        """The first seed of the first variant: where the trivial predictors are taken from."""
+        return self._pooled[self.variants[0].name][0]
+
+    @property
+    def fisher(self) -> bool:
+        """Whether rho is the Fisher mean over actions; else that of all clips together."""
+        return bool(_result(self.variants[0].seeds[0][0]).metrics["headline"] == "fisher")
+
+    @property
+    def groups(self) -> int:
+        """How many groups there are; 0 where they are not known."""
+        group = self.first.group
+        return len(torch.unique(group[group >= 0]))
+
+    def scorers(self, variant: Variant) -> list[str]:
+        """Names of the predictors under test that every run of a variant has, the one that chose the epoch first."""
+        return [name for name in self._pooled[variant.name][0].predictions if name not in self._trivial(variant)]
+
+    def measure(self, variant: Variant, scorer: str, alive: bool = False) -> Measured:
+        """One row of a variant; with `alive`, of its seeds without a collapsed run."""
+        pooled = self._pooled[variant.name]
+        chosen = [
+            index for index, seed in enumerate(variant.seeds) if not alive or not any(run.collapsed for run in seed)
+        ]
+        kept = [pooled[index] for index in chosen]
+        seeds = [variant.seeds[index] for index in chosen]
+        first = self._pooled[self.variants[0].name]
+        raw = self.first if torch.equal(self.first.clip, kept[0].clip) else kept[0]
+        comparable = (
+            variant is not self.variants[0]
+            and torch.equal(first[0].clip, kept[0].clip)
+            and all(scorer in table.predictions for table in first)
+        )
+        return self._measure(
+            kept,
+            seeds,
+            variant.name,
+            scorer,
+            raw.predictions.get(RAW_RIDGE),
+            torch.stack([table.predictions[scorer] for table in first]) if comparable else None,
+        )
+
+    def trivial(self) -> list[Measured]:
+        """The trivial predictors beside the first variant, ridge on raw coordinates first."""
+        variant = self.variants[0]
+        names = [name for name in self.first.predictions if name in self._trivial(variant)]
+        raw = self.first.predictions.get(RAW_RIDGE)
+        return [
+            self._measure([self.first], variant.seeds[:1], "", name, None if name == RAW_RIDGE else raw, None)
+            for name in sorted(names, key=RAW_RIDGE.__ne__)
+        ]
+
+    def other_raw_ridges(self) -> list[str]:
+        """Variants whose data are prepared so that ridge on raw coordinates is another predictor there."""
+        raw = self.first.predictions.get(RAW_RIDGE)
+        other = []
+        for variant in self.variants[1:]:
+            table = self._pooled[variant.name][0]
+            own = table.predictions.get(RAW_RIDGE)
+            same_clips = torch.equal(table.clip, self.first.clip)
+            if raw is not None and own is not None and same_clips and not torch.allclose(raw, own, equal_nan=True):
+                other.append(variant.name)
+        return other
+
+    def table(self, run: Run) -> ClipTable:
+        """The test predictions of a run."""
+        return self._tables[run.folder]
+
+    def pooled(self, variant: Variant) -> ClipTable:
+        """Those of the first seed of a variant, all test parts together; uncalibrated ones as ranks."""
+        return self._pooled[variant.name][0]
+
+    def rho_of(self, table: ClipTable, predictor: str) -> Tensor:
+        """The headline rho of a predictor; NaN where undefined."""
+        known = table.score.isfinite()
+        return headline_rho(table.predictions[predictor][known], table.score[known], table.action[known], self.fisher)
+
+    def _pool(self, seed: Sequence[Run]) -> ClipTable:
+        tables = [[self._tables[run.folder]] for run in seed]
+        # the scale of a single model needs no ranks
+        return pool(tables, _result(seed[0]).uncalibrated if len(seed) > 1 else ())
+
+    def _trivial(self, variant: Variant) -> set[str]:
+        return _result(variant.seeds[0][0]).trivial
+
+    def _measure(
+        self,
+        pooled: Sequence[ClipTable],
+        seeds: Sequence[Sequence[Run]],
+        variant: str,
+        name: str,
+        raw: Tensor | None,
+        first: Tensor | None,
+    ) -> Measured:
+        table = pooled[0]
+        known = table.score.isfinite()
+        true, group = table.score[known], table.group[known]
+        actions = table.action[known] if self.fisher else None
+        own = torch.stack([one.predictions[name] for one in pooled])[:, known]
+
+        def compare(other: Tensor | None, groups: Tensor | None) -> SeedComparison:
+            against = own[0] if other is None else other[..., known]
+            return compare_seeds(own, against, true, groups, actions=actions)
+
+        runs = [run for seed in seeds for run in seed]
+        collapsed = sum(run.collapsed for run in runs)
+        if len(true) < 2:
+            nothing = (None,) * 6
+            return Measured(variant, name, len(seeds), len(runs), collapsed, len(true), *nothing)
+        grouped = group if len(torch.unique(group[group >= 0])) > 1 else None
+        by_clip = compare(None, None)
+        found = compare(raw, grouped)
+        parts = torch.stack([self.rho_of(self._tables[run.folder], name) for run in runs])
+        trivial = not variant
+        undefined = trivial and bool(self.rho_of(table, name).isnan())
+        errors = [error for run in runs if (error := _error(run, name)) is not None]
+        return Measured(
+            variant=variant,
+            scorer=name,
+            seeds=len(seeds),
+            runs=len(runs),
+            collapsed=collapsed,
+            clips=len(true),
+            rho=None if undefined else found.rho,
+            by_clip=None if undefined else by_clip.interval,
+            by_group=None if undefined or grouped is None else found.interval,
+            per_part=None if bool(parts.isnan().all()) else float(parts.nan_to_num(0).mean()),
+            deviation=float(found.by_seed.std()) if len(seeds) > 1 else None,
+            relative_l2=sum(errors) / len(errors) if errors else None,
+            to_ridge=None if raw is None or undefined else Difference(found.difference, found.difference_interval),
+            to_first=None if first is None else _difference(compare(first, grouped)),
+        )
+
+
+def headline_rho(prediction: Tensor, true: Tensor, action: Tensor, fisher: bool) -> Tensor:
+    """Rho of all clips [n], or with `fisher` its Fisher mean over the actions; NaN where undefined."""
+    if not fisher:
+        return spearman(prediction, true)
+    return fisher_mean(
+        torch.stack([spearman(prediction[action == one], true[action == one]) for one in action.unique()])
+    )
+
+
+def chosen_scorer(variant: Variant, scorers: Sequence[str]) -> tuple[str, bool]:
+    """The scorer with the highest mean rho on the validation parts, and whether there was something to choose by."""
+    means: dict[str, float] = {}
+    for scorer in scorers:
+        rhos = [run.history.at_best(scorer) if run.history else None for run in variant.compared]
+        if rhos and any(rho is not None for rho in rhos):
+            means[scorer] = sum(rho or 0.0 for rho in rhos) / len(rhos)
+    if len(means) < len(scorers):
+        return scorers[0], False
+    return max(means, key=lambda scorer: means[scorer]), True
+
+
+def validation_rho(variant: Variant, scorer: str) -> float | None:
+    """Mean over the compared runs of a scorer's rho on the validation part, undefined as 0; None if never logged."""
+    rhos = [run.history.at_best(scorer) for run in variant.compared if run.history]
+    return sum(rho or 0.0 for rho in rhos) / len(rhos) if any(rho is not None for rho in rhos) else None
+
+
+def _result(run: Run) -> RunResult:
+    assert run.result is not None
+    return run.result
+
+
+def _error(run: Run, name: str) -> float | None:
+    rows: Sequence[Mapping[str, Any]] = _result(run).metrics["rows"]
+    return next((row.get("relative_l2") for row in rows if row["name"] == name), None)
+
+
+def _difference(found: SeedComparison) -> Difference:
+    return Difference(found.difference, found.difference_interval)
