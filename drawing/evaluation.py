@@ -181,7 +181,7 @@ def pairs_to_json(scored: EmbeddedClips, clip_names: Sequence[str], action_names
     """
 
     def pose(track: int, time: int) -> list[list[float | None]]:
-        xy = scored.poses[track, time, :, :2].double().cpu()
+        xy = scored.middle_poses[track, time, :, :2].double().cpu()
         return [[round(value, 4) if math.isfinite(value) else None for value in joint] for joint in xy.tolist()]
 
     moments = scored.embedding.shape[1]
@@ -322,7 +322,7 @@ def _draw_pair(axes: Axes, pair: PosePair, level: str, scored: EmbeddedClips, ac
     text: dict[str, Any] = {"ha": "center", "va": "top", "color": INK}
     for place, (track, time) in enumerate(zip(pair.tracks, pair.times, strict=True)):
         left = 1.4 * place
-        xy = scored.poses[track, time, :, :2].double().cpu().numpy() + np.array([left, 0])
+        xy = scored.middle_poses[track, time, :, :2].double().cpu().numpy() + np.array([left, 0])
         draw_pose(axes, xy, line_width=2.4, joint_size=4.5)
         score = float(scored.score[track])
         moment = 100 * (time + 0.5) / scored.embedding.shape[1]

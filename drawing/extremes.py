@@ -94,7 +94,7 @@ def _draw_overlay(
     lines: list[tuple[str, str]] = []
     for track, time, colour in zip(pair.tracks, pair.times, (_FIRST, _SECOND), strict=True):
         sides = dict.fromkeys(("right", "left", "middle"), colour)
-        xy = scored.poses[track, time, :, :2].double().cpu().numpy()
+        xy = scored.middle_poses[track, time, :, :2].double().cpu().numpy()
         draw_pose(axes, xy, colours=sides, line_width=2.4, joint_size=4.5, alpha=0.85)
         score = float(scored.score[track])
         known = f"scored {score:.4g}" if score == score else "no score"

@@ -38,12 +38,21 @@ class PoseSimilarity(LightningModule):
             others are reported beside it. Their options are chosen on the validation part and kept in the checkpoint.
         margin: m of eq. (4), in cosine distance, (0, 2].
         lr: learning rate of Adam.
+        temporal_head: from the embeddings of a clip's poses [..., T, E] to those of fewer moments [..., S, E']; none if
+            not given: the paper scores single poses. Training on pairs of poses does not see it.
 
     Raises:
         InputError: margin or lr out of range, no scorer, a checkpoint of another model.
     """
 
-    def __init__(self, encoder: nn.Module, scorers: list[ClipScorer], margin: float = 1.35, lr: float = 1e-4) -> None:
+    def __init__(
+        self,
+        encoder: nn.Module,
+        scorers: list[ClipScorer],
+        margin: float = 1.35,
+        lr: float = 1e-4,
+        temporal_head: nn.Module | None = None,
+    ) -> None:
         super().__init__()
         if not 0 < margin <= 2 or not lr > 0:
             raise InputError(
@@ -53,6 +62,7 @@ class PoseSimilarity(LightningModule):
         if not names or len(set(names)) < len(names):
             raise InputError(f"scorers: give at least one, and none twice; got {names}")
         self.encoder = encoder
+        self.temporal_head = temporal_head
         self.scorers = nn.ModuleList(scorers)
         self.loss = ContrastiveLoss(margin)
         self.lr = lr
@@ -74,6 +84,11 @@ class PoseSimilarity(LightningModule):
         embedding: Tensor = self.encoder(poses.flatten(0, -3)).unflatten(0, poses.shape[:-2])
         return embedding
 
+    def embed_clips(self, poses: Tensor) -> Tensor:
+        """The poses [B, T, 15, C] of clips to the embeddings of their moments [B, S, E]."""
+        embedding: Tensor = self(poses)
+        return embedding if self.temporal_head is None else self.temporal_head(embedding)
+
     def training_step(self, batch: PairBatch, batch_idx: int) -> Tensor:
         """Mean of eq. (4) over the batch; RunMonitor logs it."""
         first, second = self.encoder(batch["poses"].flatten(0, 1)).chunk(2)
@@ -89,9 +104,9 @@ class PoseSimilarity(LightningModule):
     test_step = validation_step
 
     def predict_step(self, batch: ClipBatch, batch_idx: int, dataloader_idx: int = 0) -> Tensor:
-        """As `validation_step`; gives the embeddings [B, T, E]."""
+        """As `validation_step`; gives the embeddings [B, S, E]."""
         collector = self.queries if dataloader_idx else self.exemplars
-        embedding: Tensor = self(batch["poses"])
+        embedding = self.embed_clips(batch["poses"])
         collector.update(batch, embedding)
         return embedding
 

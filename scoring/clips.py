@@ -23,7 +23,7 @@ class ClipBatch(TypedDict):
     """Tracks (one person in one clip each) sampled at T relative times, with what is known about their clips.
 
     Shapes:
-        poses: [B, T, 15, C] float, normalised.
+        poses: [B, T, 15, C] float, normalised; T is the data module's `frames_per_clip`.
         track: [B] int64, index of the track in the data module; tells copies apart from different tracks.
         clip: [B] int64, index of the clip: the tracks of a clip with several performers share it.
         action: [B] int64, index of the action.
@@ -47,11 +47,11 @@ class ClipBatch(TypedDict):
 
 @dataclass(frozen=True)
 class EmbeddedClips:
-    """N tracks with the embeddings of their T poses; the other fields are those of `ClipBatch`.
+    """N tracks with the embeddings of T moments; the other fields are those of `ClipBatch`.
 
     Shapes:
-        embedding: [N, T, E] float, as the encoder gave it (not of unit length).
-        poses: [N, T, 15, C] float, the normalised poses behind it.
+        embedding: [N, T, E] float, as the encoder gave it (not of unit length), or the temporal head made it.
+        poses: [N, k T, 15, C] float, the normalised poses behind it, k (1 without a temporal head) a moment.
     """
 
     embedding: Tensor
@@ -71,6 +71,18 @@ class EmbeddedClips:
     def __getitem__(self, index: Tensor) -> "EmbeddedClips":
         """Tracks picked by a mask [N] or by indices, in that order."""
         return EmbeddedClips(**{field.name: getattr(self, field.name)[index] for field in fields(self)})
+
+    @property
+    def middle_poses(self) -> Tensor:
+        """The pose in the middle of each moment, [N, T, 15, C]."""
+        share = self.poses.shape[1] // self.embedding.shape[1]
+        return self.poses[:, share // 2 :: share]
+
+    @property
+    def mean_poses(self) -> Tensor:
+        """The mean of each moment's normalised poses, [N, T, 15, C]."""
+        means: Tensor = self.poses.unflatten(1, (self.embedding.shape[1], -1)).mean(2)
+        return means
 
     def with_embedding(self, embedding: Tensor) -> "EmbeddedClips":
         """The same tracks with another embedding [N, T, E]."""

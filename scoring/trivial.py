@@ -12,6 +12,7 @@ from scoring.ridge import ridge
 CLASS_MEAN = "class mean"
 DIFFICULTY = "difficulty alone"
 RAW_RIDGE = "ridge on raw coordinates"
+MEAN_RIDGE = "ridge on averaged coordinates"
 
 UNCALIBRATED = frozenset({DIFFICULTY})
 """Trivial predictors that are not on the scale of the scores."""
@@ -29,7 +30,9 @@ def trivial_predictions(
     - "difficulty alone": the degree of difficulty itself; its training mean for a query without one. Left out where no
       query has one.
     - "mean by <covariate>": mean score of the training clips with the same value of the covariate.
-    - "ridge on raw coordinates": per action, on the normalised coordinates of the T poses, lambda 30.
+    - "ridge on raw coordinates": per action, on the normalised coordinates of the pose in the middle of each moment,
+      lambda 30.
+    - "ridge on averaged coordinates": the same on the mean of each moment's poses; left out where each has only one.
 
     A value that no training clip has gets the mean of all training scores.
 
@@ -52,7 +55,9 @@ def trivial_predictions(
         predictions[f"mean by {name}"] = _mean_by(
             clips.covariates[:, column], clips.score, queries.covariates[:, column]
         )
-    predictions[RAW_RIDGE] = _raw_ridge(queries, known)
+    predictions[RAW_RIDGE] = _raw_ridge(queries, known, queries.middle_poses, known.middle_poses)
+    if queries.poses.shape[1] > queries.embedding.shape[1]:
+        predictions[MEAN_RIDGE] = _raw_ridge(queries, known, queries.mean_poses, known.mean_poses)
     return predictions
 
 
@@ -67,10 +72,10 @@ def _mean_by(keys: Tensor, values: Tensor, wanted: Tensor) -> Tensor:
     return torch.where(distinct[place] == wanted, means[place], everything)
 
 
-def _raw_ridge(queries: EmbeddedClips, known: EmbeddedClips) -> Tensor:
+def _raw_ridge(queries: EmbeddedClips, known: EmbeddedClips, wanted: Tensor, poses: Tensor) -> Tensor:
     prediction = queries.score.new_full((len(queries),), torch.nan)
     if len(known):
         for rows, columns in queries.by_action(known):
-            features, wanted = known.poses[columns, ..., :2].flatten(1), queries.poses[rows, ..., :2].flatten(1)
-            prediction[rows] = ridge(features, known.score[columns], wanted, (RAW_LAMBDA,))[0]
+            features, query_features = poses[columns, ..., :2].flatten(1), wanted[rows, ..., :2].flatten(1)
+            prediction[rows] = ridge(features, known.score[columns], query_features, (RAW_LAMBDA,))[0]
     return prediction

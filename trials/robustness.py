@@ -77,7 +77,7 @@ def robustness(
     everything = replace(  # a scorer's prediction does not depend on the other queries
         queries[torch.arange(count).repeat(len(perturbed))],
         poses=torch.cat([one.poses for one in perturbed]),
-        embedding=torch.cat([model(one.poses) for one in perturbed]),
+        embedding=torch.cat([model.embed_clips(one.poses) for one in perturbed]),
     )
     found = {scorer.name: scorer(everything, exemplars).split(count) for scorer in scorers}
     by_level = {f"{i} {name}": part for name, parts in found.items() for i, part in enumerate(parts)}

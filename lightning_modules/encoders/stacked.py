@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from datamodules.skeleton import JOINTS
+from lightning_modules.encoders.residual_gcn import JointCode
 from lightning_modules.encoders.skeleton_conv import KRONECKER_WEIGHTS, SkeletonConv
 
 
@@ -133,8 +134,22 @@ class StackedSkeletonConv(nn.Module):
         return spread.view(joints.shape)
 
 
+class StackedJointCode(nn.Module):
+    """M layers `JointCode`: input and output [M, B, 15, C]."""
+
+    def __init__(self, layers: Sequence[JointCode]) -> None:
+        super().__init__()
+        self.code = _parameter(layers, "code")
+
+    def forward(self, features: Tensor) -> Tensor:
+        """See the class."""
+        assert self.code is not None
+        return features + self.code.unsqueeze(1)
+
+
 _STACKED: dict[type[nn.Module], Callable[[Any], nn.Module]] = {
     nn.Linear: StackedLinear,
     nn.LayerNorm: StackedLayerNorm,
     SkeletonConv: StackedSkeletonConv,
+    JointCode: StackedJointCode,
 }

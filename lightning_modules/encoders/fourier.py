@@ -1,0 +1,59 @@
+"""An encoder that holds no graph: random Fourier features of the whole pose."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from datamodules.skeleton import JOINTS
+
+
+class Cosine(nn.Module):
+    """The cosine as an activation."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Element by element."""
+        return torch.cos(x)
+
+
+class FourierEncoder(nn.Module):
+    r"""cos(W x + b) of the coordinates x of one pose, W normal and b uniform.
+
+    The cosine similarity of two embeddings begins as the Gaussian kernel of the two poses,
+
+    .. math:: \langle f(x), f(y) \rangle \approx \exp(-\tfrac{1}{2} s^2 \lVert x - y \rVert^2)
+
+    up to a factor, so a mean of embeddings over a segment of a clip describes how its poses are distributed, and not
+    where they lie on average alone. Training moves W and b.
+
+    Args:
+        in_channels: numbers a joint; 2 for normalised coordinates.
+        bandwidth: s, standard deviation of the entries of W; poses in [0, 1] further apart than about 1 / s have
+            nothing in common.
+        embedding: length of the embedding: how many features.
+
+    Shapes:
+        input [..., 15, in_channels] float in [0, 1], output [..., embedding].
+
+    Source: Rahimi & Recht, "Random features for large-scale kernel machines", NIPS 2007.
+
+    Raises:
+        ValueError: a width or the bandwidth is not above 0.
+    """
+
+    def __init__(self, in_channels: int = 2, bandwidth: float = 2.0, embedding: int = 256) -> None:
+        super().__init__()
+        if min(in_channels, embedding) < 1 or not bandwidth > 0:
+            raise ValueError(
+                "FourierEncoder: in_channels and embedding must be at least 1 and bandwidth above 0; got "
+                f"{in_channels}, {embedding} and {bandwidth}"
+            )
+        linear = nn.Linear(len(JOINTS) * in_channels, embedding)
+        nn.init.normal_(linear.weight, std=bandwidth)
+        nn.init.uniform_(linear.bias, 0, 2 * math.pi)
+        self.features = nn.Sequential(linear, Cosine())
+
+    def forward(self, poses: Tensor) -> Tensor:
+        """Poses [..., 15, C] to embeddings [..., E]."""
+        embedding: Tensor = self.features(poses.flatten(-2))
+        return embedding
