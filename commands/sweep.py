@@ -30,18 +30,20 @@ def run(arguments: Sequence[str]) -> int:
         epilog="Other options go to `fit`, for every trial: --data.root my/aqa7 --trainer.max_epochs 10.",
     )
     parser.add_argument(
-        "-c", "--config", required=True, metavar="FILE", help="a sweep file, or the name of one in sweeps/"
-    )
+        "-c", "--config", action="append", required=True, metavar="FILE",
+        help="a sweep file, or the name of one in sweeps/; a second --config and more are configs of `fit`, laid over "
+        "those of the file",
+    )  # fmt: skip
     parser.add_argument("--count", type=int, help="trials at most (the file's run_cap; of a grid, all)")
     parser.add_argument("--parallel", type=int, default=1, help="processes at once, one thread each (%(default)s)")
     parser.add_argument(
         "--stack", type=int, default=32,
         help="trials of a grid or random search that train as one model, at most; 1 trains each alone (%(default)s)",
     )  # fmt: skip
-    parser.add_argument("--output", type=Path, help=f"folder of all trials ({RUNS}/<name of the sweep>)")
+    parser.add_argument("--output", type=Path, help=f"folder of all trials ({RUNS}/<name of the file>)")
     parser.add_argument(
         "--wandb", action="store_true",
-        help="log each trial to W&B too, as a run of this sweep (offline without an account); trains each alone",
+        help="log trials to W&B too, in a group of the sweep's name (offline without an account); trains each alone",
     )  # fmt: skip
     options, more = parser.parse_known_args(arguments[1:])
     for name in ("count", "parallel", "stack"):
@@ -52,14 +54,14 @@ def run(arguments: Sequence[str]) -> int:
     from commands.sweep_trials import search
     from trials.search import read_sweep
 
-    sweep = read_sweep(_find(options.config))
+    sweep = read_sweep(_find(options.config[0]))
     plan = Plan(
         sweep=sweep,
         count=_count(options.count, sweep.content.get("run_cap"), sweep.method),
         parallel=options.parallel,
         stack=options.stack,
         output=options.output or RUNS / sweep.path.stem,
-        more=tuple(more),
+        more=(*(f"--config={name}" for name in options.config[1:]), *more),
         wandb=options.wandb,
     )
     return search(plan)

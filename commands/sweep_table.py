@@ -1,6 +1,7 @@
 """What `run.py sweep` ends with: every trial, the best first, and the command that repeats the best."""
 
 import shlex
+import statistics
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,11 +13,15 @@ from rich.table import Table
 from commands.sweep_plan import Plan
 from trials.ledger import LEDGER, Entry, Ledger
 
+SEED = "seed_everything"
+
 
 def print_results(plan: Plan, ledger: Ledger) -> None:
     """The table, what must be said about it, and how to go on."""
     console = Console(width=None if sys.stdout.isatty() else 120, soft_wrap=not sys.stdout.isatty())
     console.print(_table(plan, ledger))
+    if (means := _means(ledger)) is not None:
+        console.print(means)
     print(_summary(ledger.entries))
     best = ledger.best()
     if best is None:
@@ -46,6 +51,29 @@ def _table(plan: Plan, ledger: Ledger) -> Table:
             "-" if entry.seconds is None else f"{entry.seconds:.0f}",
             escape(_end(entry)),
         )
+    return table
+
+
+def _means(ledger: Ledger) -> Table | None:
+    """Mean over the seeds of every other setting, the best first; None if the sweep goes through no seeds.
+
+    The best single trial of a grid over seeds is above all a lucky seed.
+    """
+    found: dict[tuple[tuple[str, str], ...], list[float]] = {}
+    seeds: dict[Any, None] = {}
+    for entry in ledger.entries:
+        seeds[entry.values.get(SEED)] = None
+        if entry.metric is not None:
+            rest = tuple((key, _said(entry.values, key)) for key in entry.values if key != SEED)
+            found.setdefault(rest, []).append(entry.metric)
+    if len(seeds) < 2 or not any(found):
+        return None
+    table = Table(title="over seeds; a trial without a metric is in no mean")
+    for header in (*_short_names([key for key, _ in next(iter(found))]), "mean", "least", "most", "seeds"):
+        table.add_column(header, justify="right", overflow="fold")
+    for rest, metrics in sorted(found.items(), key=lambda item: ledger.order(statistics.fmean(item[1]))):
+        numbers = (statistics.fmean(metrics), min(metrics), max(metrics))
+        table.add_row(*(escape(said) for _, said in rest), *(f"{one:.4f}" for one in numbers), str(len(metrics)))
     return table
 
 

@@ -1,14 +1,10 @@
 """Running the trials of a sweep: suggested, trained, judged and written down, again and again."""
 
-import hashlib
-import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-
-import yaml
 
 from commands.fit_options import FitOptions
 from commands.stack import fit_group, groups
@@ -32,9 +28,8 @@ def search(plan: Plan) -> int:
         InputError: an option is wrong, or the output folder is not this sweep's.
     """
     plan.ledger()  # refuses another's folder before anything is written there
-    options = FitOptions()
-    options.parse(plan.entry(0, suggest(plan.sweep, 0, []) or {}).arguments)
-    work = partial(fit_for_wandb, _sweep_id(plan)) if plan.wandb else fit_group
+    _check_options(plan)
+    work = partial(fit_for_wandb, _for_wandb(plan)) if plan.wandb else fit_group
     with Runner(plan.output, work, plan.parallel) as runner:
         ledger = plan.ledger()
         running = _Running(plan, ledger, runner)
@@ -44,6 +39,20 @@ def search(plan: Plan) -> int:
         ledger.write()
     print_results(plan, ledger)
     return int(any(entry.status == "failed" for entry in ledger.entries))
+
+
+def _check_options(plan: Plan) -> None:
+    """See whether `fit` takes the options of a trial.
+
+    Raises:
+        InputError: it does not.
+    """
+    options = FitOptions()
+    options.parse(plan.entry(0, {}).arguments)
+    try:
+        options.parse(plan.entry(0, suggest(plan.sweep, 0, []) or {}).arguments)
+    except InputError as error:  # by the parameters, then
+        raise InputError(f"{plan.sweep.path}: {str(error).removeprefix('command line: ')}") from error
 
 
 class _Running:
@@ -166,20 +175,20 @@ class _Running:
             )
 
 
-def _sweep_id(plan: Plan) -> str:
-    """By which W&B groups the trials: of this sweep in this folder."""
-    about = json.dumps([plan.sweep.content, str(plan.output.resolve())], default=str)
-    return hashlib.sha256(about.encode()).hexdigest()[:8]
+def _for_wandb(plan: Plan) -> dict[str, str]:
+    """Environment by which W&B finds the trials of a sweep together.
+
+    Not WANDB_SWEEP_ID: without a server only a made-up id could stand there, and W&B refuses to upload runs of a sweep
+    that it does not know (wandb/wandb#8115).
+    """
+    found = {"WANDB_RUN_GROUP": plan.sweep.name}
+    return found | {
+        f"WANDB_{key.upper()}": str(value) for key in ("project", "entity") if (value := plan.sweep.content.get(key))
+    }
 
 
-def fit_for_wandb(sweep_id: str, trials: Sequence[Trial], output: Path) -> list[str | None]:
-    """Fit trials one by one, each a run of a sweep to W&B, with its parameters."""
-    errors = []
-    for trial in trials:
-        parameters = output / trial.name / "sweep_parameters.yaml"
-        parameters.parent.mkdir(parents=True, exist_ok=True)
-        content = {key: {"value": value} for key, value in trial.labels.items()}
-        parameters.write_text(yaml.safe_dump(content), encoding="utf-8")
-        os.environ.update(WANDB_SWEEP_ID=sweep_id, WANDB_SWEEP_PARAM_PATH=str(parameters.resolve()))
-        errors += fit_group([trial], output)
-    return errors
+def fit_for_wandb(environment: Mapping[str, str], trials: Sequence[Trial], output: Path) -> list[str | None]:
+    """Fit trials with W&B's environment variables, but for those that the user has set."""
+    for name, value in environment.items():
+        os.environ.setdefault(name, value)
+    return fit_group(trials, output)

@@ -90,8 +90,11 @@ class Ledger:
 
     def ranked(self) -> list[Entry]:
         """Trials, the best first, those without a metric last."""
-        sign = -1.0 if self._maximize else 1.0
-        return sorted(self.entries, key=lambda one: math.inf if one.metric is None else sign * one.metric)
+        return sorted(self.entries, key=lambda entry: self.order(entry.metric))
+
+    def order(self, metric: float | None) -> float:
+        """What to sort by: the less, the better the metric."""
+        return math.inf if metric is None else -metric if self._maximize else metric
 
     def write(self) -> None:
         """Write it, whole or not at all."""

@@ -166,7 +166,7 @@ def _check_parameters(path: Path, found: Any) -> None:
         try:
             filled = fill_parameter(str(key), spec)
         except _REFUSED as error:
-            raise InputError(f"{where}: {_line(error)}; correct it") from None
+            raise InputError(f"{where}: {_line(error).removeprefix(f'{key}: ')}; correct it") from None
         if filled is None:
             raise InputError(
                 f"{where}: {spec} is no distribution that W&B knows; write for example {{values: [1, 2]}}, "
