@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from lightning_modules.encoders import GCNEncoder, MLPEncoder, ResidualGCNEncoder
+from lightning_modules.encoders import FourierEncoder, GCNEncoder, MLPEncoder, ResidualGCNEncoder
 
 ENCODERS = {
     "paper": GCNEncoder(),
@@ -13,6 +13,7 @@ ENCODERS = {
     "confidences": GCNEncoder(in_channels=3, channels=4),
     "tree": GCNEncoder(graph="tree", graph_seed=1, initialisation="positive"),
     "mlp": MLPEncoder(),
+    "fourier": FourierEncoder(embedding=50),
     "residual": ResidualGCNEncoder(),
     "residual, plain": ResidualGCNEncoder(width=7, depth=1, joint_codes=False, bone_vectors=False, graph="full"),
 }
@@ -44,6 +45,21 @@ def test_sizes_are_those_of_the_paper() -> None:
     shapes = [tuple(p.shape) for p in GCNEncoder().parameters()]
     assert shapes == [(2, 2), (2, 2), (40, 30), (40,), (50, 40), (50,), (50, 50), (50,)]
     assert shapes[2:] == [tuple(p.shape) for p in MLPEncoder().parameters()]
+
+
+def test_fourier_features_begin_as_a_gaussian_kernel() -> None:
+    torch.manual_seed(0)
+    encoder = FourierEncoder(bandwidth=0.7, embedding=40_000)
+    poses = torch.rand(6, 15, 2)
+    features = encoder(poses)
+    expected = torch.exp(-0.5 * 0.7**2 * torch.cdist(poses.flatten(1), poses.flatten(1)).square())
+    torch.testing.assert_close(2 * features @ features.T / 40_000, expected, rtol=0, atol=0.03)
+
+
+@pytest.mark.parametrize("wrong", [{"embedding": 0}, {"bandwidth": 0.0}, {"bandwidth": float("nan")}])
+def test_fourier_features_of_no_width_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="FourierEncoder"):
+        FourierEncoder(**wrong)
 
 
 def test_output_is_linear() -> None:
