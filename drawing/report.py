@@ -12,13 +12,14 @@ import textwrap
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 INK: Final = "#010203"
 """Stands for the colour of the page's text until the SVG is written."""
@@ -77,7 +78,6 @@ def interval_figure(bars: Sequence[Bar], what: str) -> Figure:
     values = [value for bar in bars for value in (bar.rho, *(bar.ends or ())) if value is not None]
     low = min([0.0, *values])
     axes.set(xlim=(low - 0.03, max([1.0, *values]) + 0.02), ylim=(len(bars) - 0.35, -0.75))
-    axes.axvline(0, color=INK, alpha=0.35, linewidth=1)
     colours = {"measured": COLOURS[0], "trivial": COLOURS[4], "published": COLOURS[1], "human": COLOURS[3]}
     for place, bar in enumerate(bars):
         colour = colours[bar.kind]
@@ -86,6 +86,8 @@ def interval_figure(bars: Sequence[Bar], what: str) -> Figure:
         text: dict[str, Any] = {"transform": across, "va": "bottom", "fontsize": 9, "color": INK, "fontweight": weight}
         axes.text(0, place - 0.12, shorten(bar.name, 44), ha="left", **text)
         axes.text(1, place - 0.12, "-" if bar.rho is None else f"{bar.rho:.2f}", ha="right", **text)
+        # pieces of the line at 0, beside the names and not through them
+        axes.plot((0, 0), (place - 0.02, place + 0.22), color=INK, alpha=0.5, linewidth=1)
         if bar.ends and bar.rho is not None:
             axes.plot(bar.ends, (place + 0.1,) * 2, color=colour, linewidth=2)
         if bar.rho is not None:
@@ -135,8 +137,7 @@ def value_figure(name: str, dots: Mapping[str, Sequence[tuple[float, float]]], l
         values = sorted(by_value)
         means = [float(np.mean(by_value[value])) for value in values]
         axes.plot(values, means, _STYLES[place], color=colour, linewidth=2, marker=marker, markersize=4.5, label=series)
-    if log:
-        axes.set_xscale("log")
+    _scale(axes, "x", sorted({value for points in dots.values() for value, _ in points}), log)
     axes.set_xlabel(name, fontsize=9, color=INK)
     axes.set_ylabel("rho", fontsize=9, color=INK)
     _legend(figure, axes)
@@ -173,9 +174,8 @@ def map_figure(names: tuple[str, str], points: Sequence[tuple[float, float, floa
         x, y = ([cell[axis] for cell in cells] for axis in (0, 1))
         colours = [float(np.mean(rhos)) for rhos in cells.values()]
         shown = axes.scatter(x, y, c=colours, cmap="cividis", s=46, edgecolors=INK, linewidths=0.8)
-        for axis, log in zip("xy", logs, strict=True):
-            if log:
-                axes.set(**{f"{axis}scale": "log"})
+        _scale(axes, "x", columns, logs[0])
+        _scale(axes, "y", rows, logs[1])
     bar = figure.colorbar(shown, ax=axes)
     bar.ax.tick_params(labelsize=9, colors=INK)
     bar.outline.set_edgecolor(INK)
@@ -214,8 +214,8 @@ def shorten(name: str, width: int) -> str:
 
 
 def wants_log(values: Sequence[float]) -> bool:
-    """Whether values are spread over more than a factor of ten, all above 0."""
-    return min(values) > 0 and math.log10(max(values) / min(values)) > 1
+    """Whether values are spread over a factor of three or more, all above 0."""
+    return min(values) > 0 and max(values) >= 3 * min(values)
 
 
 def _figure(height: float) -> tuple[Figure, Axes]:
@@ -234,6 +234,21 @@ def _figures(count: int, height: float) -> tuple[Figure, list[Axes]]:
         axes.spines[["left", "bottom"]].set_color(INK)
         axes.tick_params(labelsize=9, colors=INK, which="both")
     return figure, grid
+
+
+def _scale(axes: Axes, which: Literal["x", "y"], values: Sequence[float], log: bool) -> None:
+    """Scale an axis and put ticks at a few values: at those that occur where their labels have room."""
+    if log:
+        axes.set(**{f"{which}scale": "log"})
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    places = [math.log(value) for value in values] if log else list(values)
+    chosen: list[int] = []
+    for index, place in enumerate(places):
+        if not chosen or place - places[chosen[-1]] >= (places[-1] - places[0]) / 5:
+            chosen.append(index)
+    axis.set_major_locator(FixedLocator([values[index] for index in chosen]))
+    axis.set_major_formatter(FixedFormatter([f"{values[index]:.3g}" for index in chosen]))
+    axis.set_minor_locator(NullLocator())
 
 
 def _legend(figure: Figure, axes: Axes) -> None:

@@ -37,7 +37,7 @@ def scatter_png(true: npt.ArrayLike, predicted: npt.ArrayLike, labels: tuple[str
 
 def pair_png(pair: Mapping[str, Any]) -> bytes:
     """Two poses side by side, with their score; `pair` as in test/pairs.json."""
-    figure, axes = _figure(2.9)
+    figure, axes = _figure(2.5)
     axes.set_axis_off()
     text: dict[str, Any] = {"ha": "center", "va": "top", "color": INK}
     for place, (pose, action, time) in enumerate(zip(pair["poses"], pair["actions"], pair["times"], strict=True)):

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from reports import curves, figures, robustness
 from reports.comparison import chosen_scorer
 from reports.datasets import About, about
-from reports.document import Block, Gallery, Report, Section
-from reports.groups import BY_HAND, Campaign, DatasetRuns, by_dataset, campaigns
+from reports.document import Block, Gallery, Heading, Report, Section
+from reports.groups import BY_HAND, Campaign, DatasetRuns, by_dataset, campaigns, differing
 from reports.run_list import environments, run_lists
 from reports.runs import Run
 from reports.tables import Compared, compare, robustness_table, table_one, table_two
@@ -32,23 +32,31 @@ def build(runs: Sequence[Run], title: str, reference: str | None = None) -> Repo
         reference: name of the variant from which differences are taken; else the one that was started first.
     """
     datasets = by_dataset(runs)
-    sections: list[Section] = []
-    for number, dataset in enumerate(datasets):
-        sections.append(_dataset(dataset, number, len([one for one in datasets if one.dataset]), reference))
+    sections = [
+        _dataset(dataset, number, [one for one in datasets if one.dataset == dataset.dataset], reference)
+        for number, dataset in enumerate(datasets)
+    ]
     known = environments(runs)
     lists = [block for dataset in datasets for block in run_lists(campaigns(dataset.runs, reference), known)]
-    said: list[Block] = ["Failed and unreadable runs stand first. Open a run for its command, config and versions."]
+    said: list[Block] = [
+        "Open a run for its command, config and versions. Failed and unreadable runs of a variant stand first."
+    ]
     said += [f"Environment {number}: {text}" for number, text in enumerate(known, 1)]
     sections.append(Section("Runs", "runs", [*said, *lists]))
     return Report(title, _WHAT, _warnings(runs), _facts(runs, datasets), sections)
 
 
-def _dataset(dataset: DatasetRuns, number: int, count: int, reference: str | None) -> Section:
+def _dataset(dataset: DatasetRuns, number: int, alike: Sequence[DatasetRuns], reference: str | None) -> Section:
     described = about(dataset.dataset, str(dataset.protocol["folds"]) if "folds" in dataset.protocol else None)
     found = campaigns(dataset.runs, reference)
     compared = [one for campaign in found if (one := compare(campaign))]
-    protocol = ", ".join(f"{key} {value}" for key, value in dataset.protocol.items())
-    title = described.title + (f", {protocol}" if protocol and count > 1 else "")
+    protocol = ", ".join(f"{key}: {value}" for key, value in dataset.protocol.items())
+    title = described.title
+    if len(alike) > 1:
+        keys = differing([one.protocol for one in alike])
+        own = [f"{key}: {dataset.protocol.get(key)}" for key in keys]
+        # the same options, and yet test parts that overlap
+        title += f" ({', '.join(own) or f'other test clips, {alike.index(dataset) + 1}'})"
     blocks: list[Block] = [described.text]
     if protocol:
         blocks.append(f"Options that decide the test part: {protocol}.")
@@ -57,6 +65,7 @@ def _dataset(dataset: DatasetRuns, number: int, count: int, reference: str | Non
     else:
         blocks.append(table_one(dataset.dataset, described.title, compared, described.group))
     for place, campaign in enumerate(found):
+        blocks.append(Heading(campaign.title))
         one = next((one for one in compared if one.campaign is campaign), None)
         blocks += _campaign(campaign, one, dataset.dataset, described, f"d{number}c{place}")
     return Section(title, f"data-{number}", blocks)

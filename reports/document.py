@@ -103,7 +103,14 @@ class RunList:
     runs: Sequence[RunLine]
 
 
-Block = str | Table | Gallery | RunList
+@dataclass(frozen=True)
+class Heading:
+    """What the blocks after it are about."""
+
+    text: str
+
+
+Block = str | Heading | Table | Gallery | RunList
 """Text is a paragraph."""
 
 

@@ -25,8 +25,8 @@ MOST_VARIANTS = 4
 
 MOST_ACTIONS = 6
 MOST_BARS = 30
-FOLDED_FROM = 9
-"""Figures of a gallery that is folded away until a reader opens it."""
+FOLDED_FROM = 6
+"""More figures than that are folded away until a reader opens them."""
 
 _WORDS = ("high", "medium", "low")
 
@@ -119,7 +119,11 @@ def scatter(one: Compared, about: About, prefix: str) -> Gallery | None:
             if by_rank:
                 x, y = ranks(x), ranks(y)
             named = one.comparison.actions[action]
-            axes = (f"rank of {about.score}", "predicted rank") if by_rank else (about.score, "predicted score")
+            axes = (
+                (f"rank by {about.score.removesuffix(' (s)')}", "predicted rank")
+                if by_rank
+                else (about.score, "predicted score")
+            )
             caption = (
                 f"{variant.name}, scorer {scorer}, seed {variant.seeds[0][0].seed}: {_count(len(x), 'test clip')} of "
                 f"{named!r}, a dot a clip, rho {'undefined' if bool(rho.isnan()) else f'{float(rho):.2f}'}. "
@@ -154,7 +158,7 @@ def pairs(one: Compared, about: About, prefix: str) -> Gallery | None:
             name = f"{prefix}-pair-{number}-{_WORDS.index(level) if level in _WORDS else level}"
             title = f"{level.capitalize()} similarity: {variant.name}"
             pictures.append(Picture(name, title, caption, pair_png(pair)))
-    return Gallery("Pairs of poses (Fig. 3)", pictures, _choice(one), len(pictures) > 12) if pictures else None
+    return Gallery("Pairs of poses (Fig. 3)", pictures, _choice(one), len(pictures) > FOLDED_FROM) if pictures else None
 
 
 def robustness(found: Mapping[str, Sequence[Curve]], one: Compared, about: About, prefix: str) -> Gallery | None:

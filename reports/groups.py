@@ -1,5 +1,6 @@
 """Which runs belong together: one dataset and protocol, one campaign, one variant, its seeds and test parts."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -164,7 +165,10 @@ def short_value(value: Any) -> str:
         return ", ".join(map(short_value, value)) or "none"
     if isinstance(value, Mapping):
         return str(value.get("class_path", value)).rpartition(".")[2]
-    return f"{value:.4g}" if isinstance(value, float) else str(value).rpartition(".")[2] or str(value)
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    text = str(value)
+    return text.rpartition(".")[2] if re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", text) else text
 
 
 def model_options(run: Run) -> dict[str, Any]:

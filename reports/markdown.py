@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from reports.document import Gallery, Report, RunList, Table
+from reports.document import Gallery, Heading, Report, RunList, Table
 
 
 def markdown(report: Report) -> str:
@@ -17,6 +17,8 @@ def markdown(report: Report) -> str:
         for block in section.blocks:
             if isinstance(block, str):
                 lines += [escaped(block), ""]
+            elif isinstance(block, Heading):
+                lines += [f"### {escaped(block.text)}", ""]
             elif isinstance(block, Table):
                 lines += _table(block)
             elif isinstance(block, Gallery):
@@ -33,7 +35,7 @@ def escaped(text: str) -> str:
 
 
 def _table(table: Table) -> Iterator[str]:
-    yield from (f"### {escaped(table.title)}", "", escaped(table.caption), "")
+    yield from (f"#### {escaped(table.title)}", "", escaped(table.caption), "")
     yield f"| {' | '.join(map(escaped, table.header))} |"
     yield f"|{''.join('---|' if place < table.words else '---:|' for place in range(len(table.header)))}"
     for line in table.lines:
@@ -45,7 +47,7 @@ def _table(table: Table) -> Iterator[str]:
 
 
 def _gallery(gallery: Gallery) -> Iterator[str]:
-    yield from (f"### {escaped(gallery.title)}", "")
+    yield from (f"#### {escaped(gallery.title)}", "")
     if gallery.text:
         yield from (escaped(gallery.text), "")
     for picture in gallery.pictures:
@@ -54,7 +56,7 @@ def _gallery(gallery: Gallery) -> Iterator[str]:
 
 
 def _runs(runs: RunList) -> Iterator[str]:
-    yield from (f"### {escaped(runs.title)}", "")
+    yield from (f"#### {escaped(runs.title)}", "")
     for run in runs.runs:
         yield from (f"<details><summary>{escaped(run.name)}: {escaped(run.state)}</summary>", "")
         for fact in run.facts:

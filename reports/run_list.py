@@ -28,8 +28,6 @@ def run_lists(found: Sequence[Campaign], known: Sequence[str]) -> list[RunList]:
             title = variant.name if campaign.title == BY_HAND else f"{campaign.title}: {variant.name}"
             base = next((run for run in variant.runs if run.config), None)
             ordered = sorted(variant.runs, key=lambda run: (run.state != "failed", run.state != "unreadable", run.name))
-            if base is not None and base in ordered:
-                ordered = [base, *(run for run in ordered if run is not base)]
             lists.append(RunList(title, [_line(run, base, known) for run in ordered]))
     return lists
 

@@ -61,7 +61,7 @@ def table_one(dataset: str, title: str, found: Sequence[Compared], groups: str) 
     with_errors = any(row.relative_l2 is not None for one in found for row in (*one.measured.values(), *one.trivial))
     several = len(found) > 1
     header = ["method", "kind", "scorer", "rho", "95 % by clip", f"95 % by {groups}"]
-    header += ["R-l2 x100"] * with_errors + ["seeds", "source, averaging"]
+    header += ["R-l2 x100"] * with_errors + ["seeds", "clips", "source, averaging"]
     lines: list[Line] = []
     guessed = False
     for one in found:
@@ -74,10 +74,15 @@ def table_one(dataset: str, title: str, found: Sequence[Compared], groups: str) 
     for row in PUBLISHED.get(dataset, ()):
         cells = [row.method, "human" if row.human else "published", "", f"{row.rho:.3f}", "", ""]
         cells += [_number(row.relative_l2, "")] * with_errors
-        cells += ["", f"{row.source}; {row.averaging}"]
+        cells += ["", "", f"{row.source}; {row.averaging}"]
         lines.append(Line([Cell(cell) for cell in cells], "human" if row.human else "published"))
     comparison = found[0].comparison
     notes = [_rho_in_words(comparison), RESAMPLED.format(groups=f"{groups}s, or of clips")]
+    if with_errors:
+        notes.append(
+            "R-l2 x100: the mean squared error relative to the range of the true scores, lower is better; only of "
+            "scorers on the scale of the scores, mean over the runs."
+        )
     if guessed:
         notes.append("Where validation logged no rho by scorer, the first scorer of the config is shown.")
     if dataset in PUBLISHED:
@@ -86,7 +91,7 @@ def table_one(dataset: str, title: str, found: Sequence[Compared], groups: str) 
             sports = ", ".join(comparison.actions)
             notes.append(f"The measured rows are of {sports} alone, the published ones of six sports: not comparable.")
     else:
-        notes.append(f"No published results are known for {title} under this protocol, so there are no such rows.")
+        notes.append(f"No published results are known here for {title}, so there are no such rows.")
     caption = (
         f"How well each method puts the test clips of {title} into the order of their true scores, one row a method. "
         "Of a trained model the scorer with the highest rho on the validation part is shown. Trivial predictors know "
@@ -146,7 +151,7 @@ def table_two(one: Compared, groups: str, robustness: Mapping[str, Sequence[Curv
         "difference: two rows whose paired difference includes 0 cannot be told apart with these clips."
     )
     notes = _notes(one, groups, with_costs, bool(robustness))
-    return Table(one.campaign.title, caption, header, lines, 2, notes)
+    return Table("Variants and paired differences", caption, header, lines, 2, notes)
 
 
 def interval(ends: tuple[float, float] | None) -> str:
@@ -308,7 +313,7 @@ def _line_one(name: str, row: Measured, with_errors: bool) -> Line:
     cells = [name, "trivial" if trivial else "measured", "" if trivial else row.scorer, _number(row.rho)]
     cells += [interval(row.by_clip), interval(row.by_group)]
     cells += [_number(row.relative_l2)] * with_errors
-    cells += ["" if trivial else str(row.seeds)]
+    cells += ["" if trivial else str(row.seeds), str(row.clips)]
     cells += [f"{row.collapsed} of {row.runs} runs collapsed" if row.collapsed else ""]
     return Line([Cell(cell) for cell in cells], "trivial" if trivial else "measured")
 
