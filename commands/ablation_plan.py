@@ -66,7 +66,10 @@ def plans_of(names: Sequence[str], base: Sequence[str] | None, seeds: int | None
         ablation = read_ablation(yaml.safe_load(path.read_text(encoding="utf-8-sig")), str(path))
         ablation = replace(ablation, base=ablation.base if base is None else tuple(base), seeds=seeds or ablation.seeds)
         _check_more(ablation, more, path)
-        reader.parse(ablation.arguments(replace(ablation.variants[0], configs=(), options={}), more))
+        plain = reader.parse(ablation.arguments(replace(ablation.variants[0], configs=(), options={}), more))
+        if base is not None:
+            known = {short(key) for key in reader.flat(plain)}
+            ablation = replace(ablation, folds=_known_folds(ablation, known, path))
         options = {
             variant.folder: Options(variant.name, _checked(reader, ablation, variant, more, path, prepared))
             for variant in ablation.variants
@@ -87,6 +90,14 @@ def _check_more(ablation: Ablation, more: Sequence[str], path: Path) -> None:
         raise InputError(f"command line: {key} cannot be given for every variant of {path}: {varied[key]}")
 
 
+def _known_folds(ablation: Ablation, known: set[str], path: Path) -> dict[str, Sequence[Any]]:
+    """The folds' options that another base has too; of the others it is said that they are left out."""
+    for key in ablation.folds:
+        if short(key) not in known:
+            print(f"{path}: {key} is no option of {', '.join(ablation.base)}; there are no folds by it", flush=True)
+    return {key: values for key, values in ablation.folds.items() if short(key) in known}
+
+
 def _checked(
     reader: FitOptions,
     ablation: Ablation,
@@ -96,12 +107,12 @@ def _checked(
     prepared: set[str],
 ) -> dict[str, Any]:
     """All options of a variant; its data are prepared unless they are in `prepared`, to which they are added."""
-    places = ablation.places() if variant is ablation.variants[0] else [{}]
     try:
-        for place in places:
-            reader.build(reader.parse(ablation.arguments(variant, more, place)))
         config = reader.parse(ablation.arguments(variant, more))
         _, data = reader.build(config)
+        if ablation.folds and variant is ablation.variants[0]:
+            for place in ablation.places():
+                reader.build(reader.parse(ablation.arguments(variant, more, place)))
     except InputError as error:
         where = f"{path}: variant {variant.name!r}"
         raise InputError(f"{where}: {str(error).removeprefix('command line: ')}") from error
