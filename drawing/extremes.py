@@ -1,6 +1,5 @@
 """The pairs of poses that a model finds most and least alike, each drawn as two skeletons over each other."""
 
-import textwrap
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -78,7 +77,7 @@ def _draw_kind(
     clip_names: Sequence[str],
     action_names: Sequence[str],
 ) -> None:
-    figure.suptitle(heading, fontsize=11.5, color=INK, x=0.02, ha="left")
+    figure.supylabel(heading, fontsize=12, fontweight="bold", color=INK)
     grid = figure.subplots(1, max(len(pairs), 1), squeeze=False)[0]
     if not pairs:
         grid[0].set_axis_off()
@@ -98,14 +97,17 @@ def _draw_overlay(
         draw_pose(axes, xy, colours=sides, line_width=2.4, joint_size=4.5, alpha=0.85)
         score = float(scored.score[track])
         known = f"scored {score:.4g}" if score == score else "no score"
-        moment = f"{action_names[int(scored.action[track])]}, at {100 * (time + 0.5) / moments:.0f} %, {known}"
-        lines += [(clip_names[int(scored.clip[track])], colour), (moment, colour)]
-    axes.set(
-        xlim=(-0.1, 1.1), ylim=(1.58, -0.06)
-    )  # the words have their place on the axes, or the layout is blind to it
+        action = _short(action_names[int(scored.action[track])], 20)
+        moment = f"{action}, at {100 * (time + 0.5) / moments:.0f} %, {known}"
+        lines += [(_short(clip_names[int(scored.clip[track])], 38), colour), (moment, INK)]
+    axes.set(xlim=(-0.1, 1.1), ylim=(1.58, -0.06))  # with the words, which the layout would not see below the axes
     axes.set_axis_off()
     axes.set_title(f"score {pair.score:.1f}", fontsize=11, fontweight="bold", color=INK)
-    for place, (text, colour) in enumerate(lines):
-        words = textwrap.shorten(text, 40, placeholder="…") if " " in text else text[-40:]
-        style: dict[str, Any] = {"ha": "center", "va": "top", "fontsize": 9, "color": INK if place % 2 else colour}
+    for place, (words, colour) in enumerate(lines):
+        style: dict[str, Any] = {"ha": "center", "va": "top", "fontsize": 9, "color": colour}
         axes.text(0.5, 1.1 + 0.11 * place, words, parse_math=False, **style)
+
+
+def _short(name: str, width: int) -> str:
+    """Cut in the middle: names of clips differ at the end."""
+    return name if len(name) <= width else f"{name[: width // 2]}…{name[len(name) - width + width // 2 + 1 :]}"

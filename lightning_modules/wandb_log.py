@@ -3,11 +3,12 @@
 import csv
 import json
 import os
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
@@ -23,7 +24,9 @@ STATE = "wandb.json"
 
 _LONGEST_TAG = 64  # W&B refuses more
 _DATA_DIR = "WANDB_DATA_DIR"
-_MODES = ("online", "offline", "disabled", "dryrun", "run", "shared")
+_MODES: Final[dict[str, Literal["online", "offline", "disabled"]]] = {
+    "online": "online", "offline": "offline", "disabled": "disabled", "run": "online", "dryrun": "offline",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -112,8 +115,9 @@ def start(
         import wandb
     except ImportError as error:
         raise InputError(f"W&B needs the package wandb ({error}): pip install wandb, or leave wandb.yaml out") from None
-    if (mode := os.environ.get("WANDB_MODE", "online")) not in _MODES:
-        raise InputError(f"WANDB_MODE is {mode!r}, expected online, offline or disabled")
+    wanted = os.environ.get("WANDB_MODE")
+    if wanted is not None and wanted not in _MODES:
+        raise InputError(f"WANDB_MODE is {wanted!r}, expected online, offline or disabled")
     given: dict[str, Any] = {
         "project": project,
         "entity": entity,
@@ -124,22 +128,24 @@ def start(
     asked = {key: value for key, value in given.items() if f"WANDB_{key.upper()}" not in os.environ}
     asked["group"] = asked.pop("run_group", None)
     try:
-        mode = wandb.setup(settings=wandb.Settings(show_info=False)).settings.mode  # we say it in one line
+        settings = wandb.setup(settings=wandb.Settings(show_info=False)).settings  # we say it in one line
+        mode = _MODES[wanted or settings.mode]  # `wandb offline` sets the latter
         if mode == "disabled":
             return None, "W&B: disabled"
         state = _prepare(folder)
-        lonely = mode == "online" and "WANDB_MODE" not in os.environ and not wandb.login(prompt=False, verify=False)
+        lonely = wanted is None and mode == "online" and not wandb.login(prompt=False, verify=False)
         run = wandb.init(
             **asked,
             id=state["id"],
             dir=folder,
             resume="allow",
-            mode="offline" if lonely else None,
+            mode="offline" if lonely else mode,
             settings=wandb.Settings(git_root=str(Path(__file__).resolve().parents[1])),
         )
     except (wandb.Error, ValueError, OSError) as error:
         wandb.teardown(exit_code=1)  # it would have a last word, after our line
         raise InputError(f"W&B: {error}; correct that, or set WANDB_MODE=offline, or leave wandb.yaml out") from error
+    _keep(folder, {**state, "id": run.id})  # of a sweep's run, the agent's
     os.environ.setdefault(_DATA_DIR, _data_folder(folder))  # else tables wait for their upload in the home folder
     run.define_metric("trainer/global_step")
     run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
@@ -170,8 +176,11 @@ def _prepare(folder: Path) -> dict[str, Any]:
 def _state(folder: Path) -> dict[str, Any]:
     """What STATE says; of a new run, an id that nobody has."""
     try:
-        state: dict[str, Any] = json.loads((folder / STATE).read_bytes())
-        return {"id": str(state["id"]), "rows": int(state["rows"])}
+        state = json.loads((folder / STATE).read_bytes())
+        name, rows = str(state["id"]), int(state["rows"])
+        if not re.fullmatch(r"[\w-]+", name) or rows < 0:
+            raise ValueError(f"id {name!r}, {rows} rows")
+        return {"id": name, "rows": rows}
     except FileNotFoundError:
         # an agent of a sweep has chosen the id
         return {"id": os.environ.get("WANDB_RUN_ID") or secrets.token_hex(5), "rows": 0}

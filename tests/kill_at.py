@@ -8,14 +8,15 @@ from lightning import Callback, LightningModule, Trainer
 
 
 class KillAt(Callback):
-    """SIGKILL when `hook` is called for the first time with `trainer.global_step >= step`."""
+    """SIGKILL when process `rank` first calls `hook` with `trainer.global_step >= step`."""
 
-    def __init__(self, hook: str, step: int) -> None:
+    def __init__(self, hook: str, step: int, rank: int = 0) -> None:
         self.hook = hook
         self.step = step
+        self.rank = rank
 
     def _kill(self, hook: str, trainer: Trainer) -> None:
-        if hook == self.hook and trainer.global_step >= self.step:
+        if hook == self.hook and trainer.global_step >= self.step and trainer.global_rank == self.rank:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
@@ -34,3 +35,17 @@ class KillAt(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._kill("on_train_epoch_start", trainer)
+
+
+class RaiseAt(Callback):
+    """An error at the end of a step of training."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Raise it."""
+        if trainer.global_step >= self.step:
+            raise RuntimeError("raised on purpose")

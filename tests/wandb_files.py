@@ -1,6 +1,7 @@
 """Reads the files of W&B runs without a server back: LevelDB log frames of `wandb_internal_pb2.Record`."""
 
 import json
+import math
 import struct
 import zlib
 from collections.abc import Iterator
@@ -38,9 +39,10 @@ class OfflineRun:
     steps: list[int] = field(default_factory=list)
     exit_code: int | None = None
 
-    def metrics(self) -> list[dict[str, float]]:
-        """Rows of numbers, as metrics.csv has them."""
-        return [row for row in self.rows if not any(isinstance(value, dict) for value in row.values())]
+    def metrics(self) -> list[dict[str, float | None]]:
+        """Rows of numbers, None for NaN."""
+        rows = [row for row in self.rows if not any(isinstance(value, dict) for value in row.values())]
+        return [{key: None if math.isnan(value) else value for key, value in row.items()} for row in rows]
 
     def media(self) -> dict[str, Any]:
         """Tables, pictures and charts that were logged."""
