@@ -129,7 +129,7 @@ def start(
     asked["group"] = asked.pop("run_group", None)
     try:
         settings = wandb.setup(settings=wandb.Settings(show_info=False)).settings  # we say it in one line
-        mode = _MODES[wanted or settings.mode]  # `wandb offline` sets the latter
+        mode = _MODES.get(wanted or settings.mode, "online")  # `wandb offline` sets the latter
         if mode == "disabled":
             return None, "W&B: disabled"
         state = _prepare(folder)
