@@ -1,8 +1,10 @@
 """`python run.py report RUNS...`: one page, with tables and figures, on many runs."""
 
+import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from rich.console import Console
 from rich.markup import escape
 
@@ -11,6 +13,7 @@ from errors import InputError
 from lightning_modules.run_folder import write_atomically
 from reports.build import build
 from reports.document import Picture
+from reports.groups import by_dataset, campaigns
 from reports.markdown import markdown
 from reports.page import html
 from reports.runs import Run, find_runs, read_run
@@ -35,9 +38,18 @@ def run(arguments: Sequence[str]) -> int:
     output: Path = options.output
     _check_output(output)
     runs = [read_run(name, folder) for name, folder in find_runs(options.runs)]
-    report = build(runs, options.title, options.reference)
+    if options.reference is not None:
+        _check_reference(options.reference, runs)
     figures = output / "figures"
     figures.mkdir(parents=True, exist_ok=True)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(
+        1
+    )  # sums are small, and threads that wait for each other on a busy machine cost most of the time
+    try:
+        report = build(runs, options.title, options.reference)
+    finally:
+        torch.set_num_threads(threads)
     for picture in report.pictures:
         write_atomically(figures / picture.file, _alone(picture))
     write_atomically(output / "report.md", markdown(report))
@@ -50,6 +62,14 @@ def _check_output(output: Path) -> None:
     for folder in (output, output / "figures"):
         if folder.exists() and not folder.is_dir():
             raise InputError(f"{folder}: is a file; choose another --output")
+
+
+def _check_reference(reference: str, runs: Sequence[Run]) -> None:
+    found = [campaign for dataset in by_dataset(runs) for campaign in campaigns(dataset.runs)]
+    names = list(dict.fromkeys(variant.name for campaign in found for variant in campaign.variants))
+    if reference not in names:
+        near = difflib.get_close_matches(reference, names, 1) or names
+        raise InputError(f"--reference: no variant {reference!r}; there are {', '.join(map(repr, near))}")
 
 
 def _alone(picture: Picture) -> bytes | str:

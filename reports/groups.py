@@ -106,7 +106,10 @@ class DatasetRuns:
 
 
 def by_dataset(runs: Iterable[Run]) -> list[DatasetRuns]:
-    """Runs that can be compared, together; a run that was never tested goes with its dataset's, or its campaign's."""
+    """Runs that can be compared, together, synthetic data last.
+
+    A run that was never tested goes with its dataset's runs, or those of its campaign.
+    """
     found: list[DatasetRuns] = []
     later: list[Run] = []
     ordered = sorted(runs, key=lambda run: (run.result is None, run.started, run.name))
@@ -126,7 +129,7 @@ def by_dataset(runs: Iterable[Run]) -> list[DatasetRuns]:
             own = [one for one in found if not one.dataset] or [DatasetRuns("", {})]
             found += [one for one in own if one not in found]
         own[0].add(run)
-    return found
+    return sorted(found, key=lambda one: any(run.result and run.result.metrics["synthetic"] for run in one.runs))
 
 
 def campaigns(runs: Sequence[Run], reference: str | None = None) -> list[Campaign]:

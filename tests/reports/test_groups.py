@@ -82,7 +82,7 @@ def test_datasets_and_protocols_are_apart(tmp_path: Path) -> None:
     )
     found = by_dataset(runs)
     described = [(one.dataset, dict(one.protocol), sorted(run.name for run in one.runs)) for one in found]
-    assert described == [("Speed21", {}, ["a", "d"]), ("Demo", {}, ["b"]), ("Speed21", {"folds": "event"}, ["c"])]
+    assert described == [("Speed21", {}, ["a", "d"]), ("Speed21", {"folds": "event"}, ["c"]), ("Demo", {}, ["b"])]
 
 
 def test_test_parts_that_overlap_or_are_labelled_differently_are_apart(tmp_path: Path) -> None:
