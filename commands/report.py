@@ -28,7 +28,7 @@ def run(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("runs", metavar="RUNS", nargs="+", type=Path, help="folders of runs, or folders above them")
     parser.add_argument(
-        "--output", metavar="FOLDER", type=Path, default=Path("report"), help="where to write (%(default)s)"
+        "--output", metavar="FOLDER", type=Path, default=Path("runs/report"), help="where to write (%(default)s)"
     )
     parser.add_argument("--title", default="Report", help="title of the page (%(default)s)")
     parser.add_argument(
@@ -43,9 +43,7 @@ def run(arguments: Sequence[str]) -> int:
     figures = output / "figures"
     figures.mkdir(parents=True, exist_ok=True)
     threads = torch.get_num_threads()
-    torch.set_num_threads(
-        1
-    )  # sums are small, and threads that wait for each other on a busy machine cost most of the time
+    torch.set_num_threads(1)  # the sums are small; on a busy machine, threads that wait for each other cost most
     try:
         report = build(runs, options.title, options.reference)
     finally:
