@@ -50,7 +50,13 @@ _SHAPE_OF_TRAINING = (
 )
 """Options of the trainer that a stack passes on; with any other but these and the bars, trials train one by one."""
 _NO_MATTER = ("logger", "enable_progress_bar", "enable_model_summary", "enable_checkpointing")
-_PLAIN = "lightning_modules.callbacks.", "lightning.pytorch.callbacks.RichProgressBar"
+_PLAIN = {
+    "lightning_modules.callbacks.run_monitor.RunMonitor",
+    "lightning_modules.callbacks.best.BestCheckpoint",
+    "lightning_modules.callbacks.evaluation_report.EvaluationReport",
+    "lightning.pytorch.callbacks.RichProgressBar",
+}
+"""Callbacks whose work `MemberRuns` does, or that are not needed for many models at once."""
 
 
 def groups(trials: Sequence[Trial], most: int) -> list[list[Trial]]:
@@ -82,7 +88,7 @@ def _shape(config: Namespace, options: FitOptions, plain: dict[str, Any]) -> str
     if any(value != plain.get(key) and not key.startswith(known) for key, value in trainer.items()):
         return None
     callbacks = config.trainer.callbacks or []
-    if any(not callback.class_path.startswith(_PLAIN) for callback in callbacks):
+    if any(callback.class_path not in _PLAIN for callback in callbacks):
         return None
     loggers = config.trainer.logger if isinstance(config.trainer.logger, list) else [config.trainer.logger]
     if [getattr(logger, "class_path", None) for logger in loggers] != [train.RUN_FOLDER]:

@@ -11,12 +11,15 @@ from tests.datasets import FAST, options
 
 BASE = "trainer.yaml"
 CONTENT = {path.name: yaml.safe_load(path.read_text()) for path in CONFIGS.glob("*.yaml") if path.name != BASE}
-DATASETS = sorted(name for name, keys in CONTENT.items() if {"data", "model"} <= set(keys))  # the others cannot train
-OVERLAYS = sorted(name for name, keys in CONTENT.items() if "model" in keys and "data" not in keys)
+DATASETS = sorted(  # the others cannot train by themselves
+    name for name, keys in CONTENT.items() if "class_path" in keys.get("data", {}) and "model" in keys
+)
+OVERLAYS = sorted(name for name, keys in CONTENT.items() if "model" in keys and name not in DATASETS)
+PAIRS: list[tuple[str, str | None]] = [(config, None) for config in DATASETS]
+PAIRS += [(config, name) for config in ("demo.yaml", "aqa7.yaml") for name in OVERLAYS]
 
 
-@pytest.mark.parametrize("overlay", [None, *OVERLAYS])
-@pytest.mark.parametrize("config", DATASETS)
+@pytest.mark.parametrize(("config", "overlay"), PAIRS)
 def test_fit_validate_test_predict(
     config: str, overlay: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -30,7 +33,7 @@ def test_fit_validate_test_predict(
     evaluated = {
         f"{part}/{name}"
         for part in ("validate", "test")
-        for name in ("metrics.json", "predictions.parquet", "figure.png")
+        for name in ("metrics.json", "predictions.parquet", "pairs.json", "figure.png")
     }
     assert made == {
         "config.yaml", "versions.json", "metrics.csv", "checkpoints/best.ckpt", "checkpoints/last.ckpt",

@@ -165,11 +165,12 @@ def test_what_cannot_share_a_stack_does_not(root: Path) -> None:
     clipped = Trial("clipped", (*seeds[0].arguments, "--trainer.gradient_clip_val=1"))
     logger = "--trainer.logger+=lightning.pytorch.loggers.CSVLogger"
     watched = Trial("watched", (*seeds[0].arguments, logger, "--trainer.logger.save_dir=x"))
+    online = Trial("online", (*seeds[0].arguments, "--config=wandb.yaml"))
     gap = Trial("gap", (*seeds[0].arguments, "--data.pairs.score_gap=0.5"))
-    found = groups([*seeds, wide, longer, fewer, clipped, watched, gap], 8)
+    found = groups([*seeds, wide, longer, fewer, clipped, watched, online, gap], 8)
     names = [[trial.name for trial in group] for group in found]
     assert names[0] == ["member_0", "member_1", "member_2", "gap"]
-    assert names[1:] == [["wide"], ["longer"], ["fewer"], ["clipped"], ["watched"]]
+    assert names[1:] == [["wide"], ["longer"], ["fewer"], ["clipped"], ["watched"], ["online"]]
     assert [len(group) for group in groups([*seeds, gap], 3)] == [2, 2]
     with pytest.raises(InputError, match="margn"):
         groups([Trial("x", (*seeds[0].arguments, "--model.margn=1"))], 8)
