@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from commands import OptionParser
+from errors import InputError
 
 DEFAULT = Path("runs/ablations")
 
@@ -39,8 +40,9 @@ def run(arguments: Sequence[str]) -> int:
         "--output", type=Path, help=f"folder of the runs ({DEFAULT}/<file>; of several files {DEFAULT}, a folder each)"
     )
     options, more = parser.parse_known_args(arguments[1:])
-    if options.parallel < 1 or (options.seeds is not None and options.seeds < 1):
-        parser.error("--seeds and --parallel must be at least 1")
+    for name in ("seeds", "parallel"):
+        if (value := getattr(options, name)) is not None and value < 1:
+            raise InputError(f"--{name} is {value}; give 1 or more")
 
     from commands.ablation_plan import plans_of
     from commands.ablation_runs import run_ablations

@@ -65,6 +65,8 @@ def plans_of(names: Sequence[str], base: Sequence[str] | None, seeds: int | None
             raise InputError(f"{path}: {path.stem!r} is given twice; give every ablation once, by names that differ")
         ablation = read_ablation(yaml.safe_load(path.read_text(encoding="utf-8-sig")), str(path))
         ablation = replace(ablation, base=ablation.base if base is None else tuple(base), seeds=seeds or ablation.seeds)
+        if not ablation.base:
+            raise InputError(f"{path}: no base; write 'base: [speed21.yaml]' into it, or give --base speed21.yaml")
         _check_more(ablation, more, path)
         plain = reader.parse(ablation.arguments(replace(ablation.variants[0], configs=(), options={}), more))
         if base is not None:

@@ -54,7 +54,7 @@ def run_ablations(plans: Sequence[Plan], output: Path, parallel: int) -> int:
         # So many in a stack at the most that no process is without one. What is finished takes part in the grouping: a
         # stack goes on from its checkpoint only with the same members.
         most = min(STACK, -(-len(jobs) // parallel))
-        for group in stacks([job.row.trial for job in jobs.values()], most):
+        for group in stacks([job.row.trial for job in jobs.values()], most) if len(finished) < len(jobs) else []:
             left = [trial for trial in group if trial.name not in finished]
             for part in [left] if len(left) == len(group) else [[trial] for trial in left]:
                 runner.submit(part)

@@ -1,0 +1,99 @@
+"""Every shipped ablation is short, and its variants are models that can be built; a tiny one is killed and goes on."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from commands.ablation_plan import plans_of
+from commands.configs import CONFIGS
+from commands.fit_options import FitOptions
+from tests.conftest import REPO
+from tests.datasets import options
+from trials.trial import read_record
+
+FILES = sorted((CONFIGS / "ablations").glob("*.yaml"))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    return options("speed21.yaml", tmp_path_factory.mktemp("data"))[2:]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_it_is_short_and_every_variant_can_be_built(path: Path, data: list[str]) -> None:
+    assert len(path.read_text().splitlines()) <= 30
+    (plan,) = plans_of([f"ablations/{path.name}"], None, None, data)  # builds every model and its data
+    models = [str(sorted(one.values.items())) for one in plan.options.values()]
+    assert len(set(models)) == len(models), "two variants are one model"
+
+
+def test_the_paper_is_the_paper(data: list[str]) -> None:
+    """What tables call the paper's model is speed21.yaml, but for what the whole file says."""
+    reader = FitOptions()
+    checked = 0
+    for plan in plans_of([str(path) for path in FILES], None, None, data):
+        common = set.intersection(*(set(variant.options.items()) for variant in plan.ablation.variants))
+        words = [f"--{key}={value}" for key, value in common if key != "model.encoder.channels"]
+        shipped = reader.flat(reader.parse(["--config=speed21.yaml", *words, *data]))
+        for variant in plan.ablation.variants:
+            if "(paper)" in variant.name:
+                own = plan.options[variant.folder].values
+                differing = {key for key in own if own[key] != shipped.get(key)}
+                assert differing <= {"model.init_args.encoder.init_args.channels"}, (plan.path, variant.name)
+                assert own["model.init_args.encoder.init_args.channels"] == 2 or not variant.name.startswith("2 ")
+                checked += 1
+    assert checked > 5
+
+
+def finished(output: Path) -> list[Path]:
+    return [path for path in output.glob("*/seed_*") if (record := read_record(path)) and record.status == "finished"]
+
+
+def test_killed_and_continued_it_is_the_one_that_was_not(tmp_path: Path) -> None:
+    file = tmp_path / "tiny.yaml"
+    file.write_text("""
+title: Tiny
+base: [demo.yaml]
+seeds: 2
+options: {data.clips: 48, data.pairs.pairs_per_epoch: 640, trainer.max_epochs: 2}
+variants: {wide: {}, low: {model.margin: 0.7}, mlp: {config: mlp.yaml}, the same: {model.margin: 1.35}}
+""")
+
+    def start(name: str) -> subprocess.Popen[str]:
+        words = ["ablate", "--config", str(file), "--output", str(tmp_path / name), "--parallel=1"]
+        return subprocess.Popen(
+            [sys.executable, "run.py", *words, f"--data.root={tmp_path / 'demo'}"],
+            cwd=REPO, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    whole = start("whole")
+    said, _ = whole.communicate(timeout=500)
+    assert whole.returncode == 0
+    assert "8 runs of 6 models, 0 finished before" in said
+    killed = start("killed")
+    while killed.poll() is None and not finished(tmp_path / "killed"):
+        time.sleep(0.02)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    assert 0 < len(finished(tmp_path / "killed")) < 8
+    again = start("killed")
+    said, _ = again.communicate(timeout=500)
+    assert again.returncode == 0
+    assert "Tiny" in said
+    names = {path.relative_to(tmp_path / "whole") for path in finished(tmp_path / "whole")}
+    assert len(names) == 8
+    assert {path.relative_to(tmp_path / "killed") for path in finished(tmp_path / "killed")} == names
+    for name in names:
+        one, other = (pq.read_table(tmp_path / run / name / "test/predictions.parquet") for run in ("whole", "killed"))
+        assert one.equals(other), name
+        assert (tmp_path / "killed" / name / "metrics.csv").read_text() == (
+            tmp_path / "whole" / name / "metrics.csv"
+        ).read_text()
+        for file_name in ("config.yaml", "checkpoints/best.ckpt", "cost.json", "robustness.parquet"):
+            assert (tmp_path / "killed" / name / file_name).is_file()
