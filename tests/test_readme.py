@@ -42,7 +42,7 @@ def run_all(lines: list[str], folder: Path) -> None:
             environment[name] = value
         assert words[0] == "python", line
         script = [str(REPO / "run.py")] if words[1] == "run.py" else words[1:2]
-        fast = FAST if words[2] in ("fit", "sweep") else []
+        fast = FAST if words[2] in ("fit", "sweep", "ablate") else []
         done = subprocess.run(
             [sys.executable, *script, *words[2:], *fast],
             cwd=folder, env=environment, capture_output=True, text=True, timeout=300,
