@@ -1,7 +1,6 @@
 """The numbers of the tables, against slow ones and against the experiment's report on the same runs."""
 
 import math
-import re
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,6 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from experiments.speed21_report import report
 from reports.comparison import Comparison, chosen_scorer
 from reports.groups import Campaign, campaigns
 from reports.results import read_result
@@ -71,38 +69,6 @@ def test_rho_and_differences_are_means_over_seeds_of_pooled_ones(two: Campaign, 
         assert found == pytest.approx(tuple(expected), abs=0.08)
     assert row.deviation == pytest.approx(np.std([scipy_rho(one, true) for one in seeds], ddof=1))
     assert (row.seeds, row.runs, row.collapsed, row.clips) == (2, 2 * FOLDS, 0, FOLDS * CLIPS)
-
-
-def test_the_table_has_the_numbers_of_the_experiments_report(tmp_path: Path) -> None:
-    dead = {"noise": 2.0}
-    folders = make_campaign(
-        tmp_path, {"GCN-PSN, 2 channels": dead, "MLP baseline": {"noise": 0.7}}, seeds=3, folds=FOLDS
-    )
-    torn = folders[0].parent / "seed_1_fold_2"
-    for file in torn.rglob("*"):
-        if file.is_file():
-            file.unlink()
-    (torn / "test").rmdir()
-    torn.rmdir()
-    make_run(torn, seed=1, fold=2, collapsed=True, variant="GCN-PSN, 2 channels")
-    one = compare(campaign(folders))
-    assert one is not None
-    table = table_two(one, "climber", {})
-    names = {"GCN-PSN, 2 channels": "gcn_psn", "MLP baseline": "mlp"}
-    keys = [
-        (names[variant.name], seed, fold) for variant in one.campaign.variants for seed in range(3) for fold in range(3)
-    ]
-    text = report(dict(zip(keys, map(read_result, folders), strict=True)), keys)
-    expected = [re.split(r" *\| *", line)[1:-1] for line in text.splitlines() if line.startswith("| ")][1:]
-    found = [[cell.text for cell in line.cells] for line in table.lines]
-    assert len(expected) == len(found) == 11
-    for there, here in zip(expected, found, strict=True):
-        difference = here[8].removesuffix(" *")
-        assert [*here[:4], here[4], here[5], here[6], here[7], difference, here[9]] == there
-    notes = [line.removeprefix("- ") for line in text.splitlines() if line.startswith("- ")]
-    assert notes[1].replace("groups", "climbers") in table.notes
-    assert notes[0] == table.notes[0]
-    assert notes[2] in table.notes
 
 
 def test_a_difference_is_marked_where_its_interval_excludes_zero(tmp_path: Path) -> None:

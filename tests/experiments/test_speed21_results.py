@@ -1,0 +1,39 @@
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+import run
+from commands.configs import CONFIGS
+from experiments import speed21_results
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """What `run.py` is told to do; ablations end as `codes` says."""
+    heard: list[list[str]] = []
+
+    def main(words: Sequence[str]) -> int:
+        heard.append(list(words))
+        return 1 if "--output=r/climber" in words else 2 if "--output=wrong/encoders" in words else 0
+
+    monkeypatch.setattr(run, "main", main)
+    return heard
+
+
+def test_every_shipped_ablation_is_run_and_reported(said: list[list[str]]) -> None:
+    assert speed21_results.main(["--root", "d", "--runs", "r", "--output", "o"]) == 1
+    ablations = [words for words in said if words[0] == "ablate"]
+    named = {word.removeprefix("--config=ablations/") for words in ablations for word in words if "--config" in word}
+    assert named == {path.name for path in (CONFIGS / "ablations").glob("*.yaml")}
+    assert all("--data.root=d" in words for words in ablations)
+    reports = [words for words in said if words[0] == "report"]
+    assert [words[-2] for words in reports] == ["--output=o/speed21", "--output=o/speed21_by_event"]
+    told = {word.removeprefix("--output=") for words in ablations for word in words if word.startswith("--output=")}
+    assert {str(Path(word)) for words in reports for word in words if word.startswith("r/")} == told
+    assert ["--data.folds=event" in words for words in ablations] == [False, False, True, False]
+
+
+def test_wrong_input_ends_it(said: list[list[str]]) -> None:
+    assert speed21_results.main(["--runs", "wrong"]) == 2
+    assert len(said) == 1
