@@ -19,6 +19,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 INK: Final = "#010203"
@@ -56,6 +57,7 @@ def svg(figure: Figure, name: str) -> str:
     Text stays text. It has a viewBox and no size of its own, no background, and `currentColor` for `INK`.
     """
     file = io.StringIO()
+    no_formulas(figure)
     with matplotlib.rc_context({**_RC, "svg.hashsalt": name}), warnings.catch_warnings():
         # the font lacks some scripts that variants may be named in: the reader's browser will have one
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
@@ -204,6 +206,12 @@ def robustness_figure(lines: Mapping[str, tuple[Sequence[float], Sequence[float]
     axes.set_ylabel("rho", fontsize=9, color=INK)
     _legend(figure, axes)
     return figure
+
+
+def no_formulas(figure: Figure) -> None:
+    """Take dollar signs in names for what they are."""
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
 
 
 def shorten(name: str, width: int) -> str:

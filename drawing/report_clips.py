@@ -5,14 +5,13 @@ import warnings
 from collections.abc import Mapping
 from typing import Any, Final
 
-import matplotlib
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from drawing.report import COLOURS, WIDTH, shorten
+from drawing.report import COLOURS, WIDTH, no_formulas, shorten
 from drawing.skeleton import INK, draw_pose
 
 _DPI: Final = 200
@@ -59,7 +58,8 @@ def _figure(height: float) -> tuple[Figure, Axes]:
 
 def _png(figure: Figure) -> bytes:
     file = io.BytesIO()
-    with matplotlib.rc_context({"text.parse_math": False}), warnings.catch_warnings():
+    no_formulas(figure)
+    with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(file, format="png", metadata={"Software": None})
     return file.getvalue()

@@ -14,7 +14,7 @@ import yaml
 
 from errors import InputError
 from reports.history import History, read_history
-from reports.results import RunResult, read_result
+from reports.results import RunResult, load_yaml, read_result
 from trials.trial import RECORD, Label, Record, read_record
 
 State = Literal["finished", "stopped", "failed", "unfinished", "unreadable"]
@@ -197,7 +197,7 @@ def _is_run(folder: Path) -> bool:
 
 def _read_config(path: Path) -> tuple[str, Mapping[str, Any]]:
     text = path.read_text(encoding="utf-8")
-    config = yaml.safe_load(text)
+    config = load_yaml(text)
     if not isinstance(config, dict):
         raise ValueError("no keys in it")
     return text, config
