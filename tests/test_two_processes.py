@@ -1,10 +1,6 @@
-"""Two real gloo processes on the CPU do what one does."""
+"""Two real gloo processes on the CPU do what one does: the same pairs, gradients, test results."""
 
 import json
-import os
-import shlex
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +8,13 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from tests.conftest import REPO
+from tests.two_processes import TWO, callback, largest_difference, launch, seen
 
-OPTIONS = shlex.split("""
-    --config demo.yaml --data.clips 61 --data.pairs.pairs_per_epoch 640 --trainer.max_epochs 2
-    --trainer.accelerator cpu --trainer.enable_progress_bar false --trainer.enable_model_summary
-    false --trainer.log_every_n_steps 1
-""")
-TWO = ["--trainer.devices=2", "--trainer.strategy=ddp"]
+STEPS = 10  # an epoch
 
 
-def run(command: str, folder: Path, data: Path, *more: str) -> None:
-    arguments = [command, *OPTIONS, f"--data.root={data}", f"--trainer.logger.save_dir={folder}", *more]
-    done = subprocess.run(
-        [sys.executable, "run.py", *arguments],
-        cwd=REPO,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
+def run(command: str, *more: str) -> None:
+    done = launch(command, *more)
     assert done.returncode == 0, done.stderr[-2000:]
 
 
@@ -42,28 +25,51 @@ def numbers(row: dict[str, Any]) -> list[float]:
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
-    """Runs of one and of two processes with the same global batch of 64."""
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `one` and `two`, runs of so many processes with the same global batch of 64, and their `data`."""
     folder = tmp_path_factory.mktemp("ddp")
-    run("fit", folder / "one", folder / "data", "--data.batch_size=64")
-    run("fit", folder / "two", folder / "data", "--data.batch_size=32", *TWO)
-    return folder / "one" / "demo" / "version_0", folder / "two" / "demo" / "version_0", folder / "data"
+    for name, more in {"one": ["--data.batch_size=64"], "two": ["--data.batch_size=32", *TWO]}.items():
+        recorder = callback("tests.recorder.Recorder", folder=str(folder / f"seen_{name}"))
+        options = [f"--data.root={folder / 'data'}", f"--trainer.logger.save_dir={folder / name}", recorder]
+        run("fit", *options, "--trainer.max_epochs=2", *more)
+    return folder
 
 
-def test_training_agrees(runs: tuple[Path, Path, Path]) -> None:
-    weights = [torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"] for run in runs[:2]]
+def test_the_pairs_of_an_epoch_are_those_of_one_process(runs: Path) -> None:
+    (one,), two = seen(runs / "seen_one", 1), seen(runs / "seen_two", 2)
+    assert list(one["batches"]) == list(range(2 * STEPS))
+    for step, whole in one["batches"].items():
+        shares = [process["batches"][step] for process in two]
+        assert [len(share) for share in shares] == [32, 32]
+        assert sorted(torch.cat(shares).tolist()) == sorted(whole.tolist())
+    epochs = [torch.cat([one["batches"][e * STEPS + i] for i in range(STEPS)]) for e in range(2)]
+    assert len(epochs[0].unique(dim=0)) > 600  # they differ from each other, and from epoch to epoch
+    assert len(torch.cat(epochs).unique(dim=0)) > 1200
+
+
+def test_the_gradients_of_the_first_step_agree(runs: Path) -> None:
+    (one,), two = seen(runs / "seen_one", 1), seen(runs / "seen_two", 2)
+    assert max(float(value.abs().max()) for value in one["gradients"].values()) > 1e-3
+    differences = [largest_difference(one["gradients"], process["gradients"]) for process in two]
+    print(f"first step, float32: gradients differ by {max(differences):.1e} at most")
+    assert max(differences) < 1e-6
+
+
+def test_training_agrees(runs: Path) -> None:
+    folders = [runs / name / "demo" / "version_0" for name in ("one", "two")]
+    weights = [torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"] for run in folders]
     for name, value in weights[0].items():
         torch.testing.assert_close(weights[1][name], value, rtol=1e-4, atol=1e-5)
-    assert len({len((run / "metrics.csv").read_text().splitlines()) for run in runs[:2]}) == 1  # only rank 0 wrote
-    assert not (runs[1].parent / "version_1").exists()
+    assert len({len((run / "metrics.csv").read_text().splitlines()) for run in folders}) == 1  # only rank 0 wrote
+    assert not (folders[1].parent / "version_1").exists()
 
 
-def test_testing_agrees_and_counts_every_clip_once(runs: tuple[Path, Path, Path], tmp_path: Path) -> None:
-    whole, _, data = runs
-    checkpoint = whole / "checkpoints" / "best.ckpt"
+def test_testing_agrees_and_counts_every_clip_once(runs: Path, tmp_path: Path) -> None:
+    whole = runs / "one" / "demo" / "version_0"
+    options = [f"--data.root={runs / 'data'}", f"--trainer.logger.save_dir={tmp_path}"]
     found = []
     for more in ([], TWO):
-        run("test", tmp_path, data, f"--ckpt_path={checkpoint}", *more)
+        run("test", *options, f"--ckpt_path={whole / 'checkpoints' / 'best.ckpt'}", *more)
         found.append(
             (
                 json.loads((whole / "test" / "metrics.json").read_text()),
@@ -73,5 +79,9 @@ def test_testing_agrees_and_counts_every_clip_once(runs: tuple[Path, Path, Path]
     (metrics, predictions), (metrics_of_two, predictions_of_two) = found
     assert metrics["clips"] == 13  # does not divide by two
     assert predictions_of_two["clip"] == predictions["clip"]
-    for row, other in zip(metrics["rows"], metrics_of_two["rows"], strict=True):
-        assert numbers(other) == pytest.approx(numbers(row), abs=1e-6)
+    pairs = [
+        zip(numbers(a), numbers(b), strict=True) for a, b in zip(metrics["rows"], metrics_of_two["rows"], strict=True)
+    ]
+    difference = max(abs(a - b) for row in pairs for a, b in row)
+    print(f"test, float32: numbers of the table differ by {difference:.1e} at most")
+    assert difference < 1e-6

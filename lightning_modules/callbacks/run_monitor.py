@@ -4,19 +4,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning import Callback, LightningModule, Trainer
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
 
 from lightning_modules.run_folder import RunFolder, folder_of
 
 
-class RunMonitor(Callback):
+class RunMonitor(Checkpoint):
     """Logs the training loss and keeps `checkpoints/last.ckpt`, so that a killed run continues exactly.
 
     The loss goes to the loggers every `log_every_n_steps` steps of the trainer, the first included. (`self.log` in
     every step costs a tenth of the training speed of so small a model.) A checkpoint is written in the middle of an
     epoch every `every_n_steps` steps, after that step's metrics, and at the end of every epoch, after its validation;
-    not in between, where Lightning would skip or repeat the validation on resuming.
+    not in between, where Lightning would skip or repeat the validation on resuming. It is a `Checkpoint` to come after
+    all other callbacks: what early stopping has counted is in the file.
 
     On a CPU the steps of training run on one thread: the network is too small to share a step's work, and on a busy
     machine threads that wait for each other are slower by far. Validation has all threads.
@@ -30,14 +32,27 @@ class RunMonitor(Callback):
         self.every_n_steps = every_n_steps
         self.threads = threads
         self._all_threads = torch.get_num_threads()
+        self._begin = 0  # step
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Weights are read in the precision they are used in: Lightning would read float64 ones as float32 first."""
+        trainer.precision_plugin.convert_module(pl_module)
+        self._begin = 0
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Keep where the run goes on."""
+        self._begin = checkpoint["global_step"]
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take out what metrics.csv says of the time after the checkpoint that is resumed."""
-        self._all_threads = torch.get_num_threads()
-        torch.set_num_threads(self.threads)
         for logger in trainer.loggers:
             if isinstance(logger, RunFolder):
-                logger.rewind(trainer.global_step)
+                logger.rewind(self._begin)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Train on few threads."""
+        self._all_threads = torch.get_num_threads()
+        torch.set_num_threads(self.threads)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Embedding and scoring whole clips is worth all threads."""
@@ -62,7 +77,8 @@ class RunMonitor(Callback):
         """Log the loss of this step, then keep the state if it is time."""
         step = trainer.global_step
         if (step - 1) % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]  # not declared by Trainer
-            loss: Tensor = outputs["loss"]
+            # of the batch of all processes, not of this one's share
+            loss: Tensor = trainer.strategy.reduce(outputs["loss"].clone(), reduce_op="mean")
             for logger in trainer.loggers:
                 logger.log_metrics({"epoch": trainer.current_epoch, "train/loss": loss.item()}, step=step - 1)
         if step % self.every_n_steps == 0 and batch_idx + 1 < trainer.num_training_batches:
