@@ -130,14 +130,17 @@ class Comparison:
         )
 
     def trivial(self) -> list[Measured]:
-        """The trivial predictors beside the first variant, ridge on raw coordinates first."""
-        variant = self.variants[0]
-        names = [name for name in self.first.predictions if name in self._trivial(variant)]
-        raw = self.first.predictions.get(RAW_RIDGE)
-        return [
-            self._measure([self.first], variant.seeds[:1], "", name, None if name == RAW_RIDGE else raw, None)
-            for name in sorted(names, key=RAW_RIDGE.__ne__)
-        ]
+        """The trivial predictors, ridge on raw coordinates first: of each, that of the first variant that has it."""
+        first = self.first
+        raw = first.predictions.get(RAW_RIDGE)
+        found: dict[str, Measured] = {}
+        for variant in self.variants:
+            table = self._pooled[variant.name][0]
+            other = raw if torch.equal(table.clip, first.clip) else table.predictions.get(RAW_RIDGE)
+            for name in (name for name in table.predictions if name in self._trivial(variant) and name not in found):
+                against = None if name == RAW_RIDGE else other
+                found[name] = self._measure([table], variant.seeds[:1], "", name, against, None)
+        return sorted(found.values(), key=lambda row: row.scorer != RAW_RIDGE)
 
     def other_raw_ridges(self) -> list[str]:
         """Variants whose data are prepared so that ridge on raw coordinates is another predictor there."""

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from reports.comparison import Comparison, Difference, Measured, chosen_scorer
+from reports.comparison import Comparison, Difference, Measured, chosen_scorer, validation_rho
 from reports.document import Cell, Line, Table
 from reports.groups import Campaign, Variant
 from reports.published import NOTE, PUBLISHED
@@ -111,7 +111,7 @@ def table_two(one: Compared, groups: str, robustness: Mapping[str, Sequence[Curv
     header += ["sd over seeds"]
     header += ["minus raw ridge", "95 % interval"] + ["minus first variant", "95 % interval"] * several
     header += ["parameters", "training (s)", "inference (ms a clip)"] * with_costs
-    header += ["rho when perturbed"] * bool(robustness)
+    header += ["rho when perturbed"] * bool(robustness) + ["rho on validation"]
 
     def line(title: str, row: Measured, cost: "_Cost | None", perturbed: float | None = None) -> Line:
         trivial = not row.variant
@@ -131,9 +131,15 @@ def table_two(one: Compared, groups: str, robustness: Mapping[str, Sequence[Curv
             cells += [Cell(text) for text in (cost.cells if cost else ("", "", ""))]
         if robustness:
             cells.append(Cell("" if perturbed is None else f"{perturbed:+.3f}"))
+        cells.append(Cell(_number(validated.get((title, row.scorer)), "")))
         return Line(cells, "trivial" if trivial else "measured")
 
     lines = []
+    validated = {
+        (variant.name, scorer): validation_rho(variant, scorer)
+        for variant in comparison.variants
+        for scorer in comparison.scorers(variant)
+    }
     for variant, cost in zip(comparison.variants, costs, strict=True):
         alive = sum(not any(run.collapsed for run in seed) for seed in variant.seeds)
         scorers = comparison.scorers(variant)
@@ -257,6 +263,10 @@ def _notes(one: Compared, groups: str, with_costs: bool, with_robustness: bool) 
     if len(first.parts) > 1 and ranked:
         notes[0] += f" Ranked within a fold before pooling: {', '.join(ranked)}."
     notes += [RESAMPLED.format(groups=f"{groups}s" if comparison.groups > 1 else "clips"), COLLAPSE]
+    notes.append(
+        "Rho on validation: of the epoch that was kept, mean over the runs; variants are to be chosen by it. It is the "
+        "best of several epochs on fewer clips, so neither too high nor too low a value says anything by itself."
+    )
     if len(comparison.variants) > 1:
         notes.append(f"The first variant, from which differences are taken scorer by scorer, is {first.name}.")
     marked = sum(bool(row.to_first) for row in one.measured.values())
