@@ -1,5 +1,6 @@
 """The numbers of the tables, against slow ones and against the experiment's report on the same runs."""
 
+import json
 import math
 from pathlib import Path
 
@@ -9,15 +10,15 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from reports.comparison import Comparison, chosen_scorer
+from reports.comparison import Comparison, chosen_scorer, validation_rho
 from reports.groups import Campaign, campaigns
 from reports.results import read_result
 from reports.runs import read_run
 from reports.tables import compare, difference, interval, table_two
 from scoring.intervals import resampling_weights
 from scoring.pooling import rank_normalised
-from scoring.trivial import RAW_RIDGE
-from tests.reports.run_folders import CLIPS, make_campaign, make_run, true_scores
+from scoring.trivial import MEAN_RIDGE, RAW_RIDGE
+from tests.reports.run_folders import CLIPS, make_campaign, make_run, rewrite, true_scores
 from tests.scoring.build import scipy_rho
 
 FOLDS = 3
@@ -150,3 +151,25 @@ def test_other_ways_to_prepare_poses_are_told(tmp_path: Path) -> None:
     assert one is not None
     assert one.comparison.other_raw_ridges() == ["b"]
     assert any("their own would differ: b" in note for note in table_two(one, "climber", {}).notes)
+
+
+def test_a_trivial_predictor_of_a_later_variant_is_shown_and_validation_is_told(tmp_path: Path) -> None:
+    folders = make_campaign(tmp_path, {"single poses": {}, "averaged": {}}, seeds=2, folds=FOLDS)
+    for folder in folders:
+        if "variant_1" in str(folder):
+            path = folder / "test" / "predictions.parquet"
+            table = pq.read_table(path)
+            extra = pa.array([-value for value in table["score"].to_pylist()])
+            pq.write_table(table.append_column(MEAN_RIDGE, extra), path)
+            metrics = json.loads((folder / "test" / "metrics.json").read_text())
+            row = {**metrics["rows"][-1], "name": MEAN_RIDGE, "trivial": True}
+            rewrite(folder / "test" / "metrics.json", rows=[*metrics["rows"], row])
+    one = compare(campaign(folders))
+    assert one is not None
+    assert [row.scorer for row in one.trivial] == [RAW_RIDGE, "class mean", MEAN_RIDGE]
+    assert one.trivial[2].rho == pytest.approx(-1)
+    table = table_two(one, "climber", {})
+    assert table.header[-1] == "rho on validation"
+    told = {(line.cells[0].text, line.cells[1].text): line.cells[-1].text for line in table.lines}
+    assert told["averaged", "reference"] == f"{validation_rho(one.comparison.variants[1], 'reference'):.3f}"
+    assert told[MEAN_RIDGE, ""] == ""
