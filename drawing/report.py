@@ -108,7 +108,7 @@ def learning_figure(runs: Sequence[tuple[Mapping[int, float], Mapping[int, float
     ):
         for values in own:
             epochs = sorted(values)
-            axes.plot(epochs, [values[epoch] for epoch in epochs], color=colour, linewidth=0.7, alpha=0.4)
+            axes.plot(epochs, [values[epoch] for epoch in epochs], color=colour, linewidth=0.9, alpha=0.65)
         everything = sorted({epoch for values in own for epoch in values})
         means = [float(np.mean([values[epoch] for values in own if epoch in values])) for epoch in everything]
         axes.plot(everything, means, color=colour, linewidth=2.2, marker="o" if len(everything) < 8 else "")
