@@ -29,7 +29,7 @@ class FourierEncoder(nn.Module):
     Args:
         in_channels: numbers a joint; 2 for normalised coordinates.
         bandwidth: s, standard deviation of the entries of W; poses in [0, 1] further apart than about 1 / s have
-            nothing in common.
+            nothing in common. Several are shared out among the features: the kernel is the mean of theirs.
         embedding: length of the embedding: how many features.
 
     Shapes:
@@ -41,15 +41,17 @@ class FourierEncoder(nn.Module):
         ValueError: a width or the bandwidth is not above 0.
     """
 
-    def __init__(self, in_channels: int = 2, bandwidth: float = 2.0, embedding: int = 256) -> None:
+    def __init__(self, in_channels: int = 2, bandwidth: float | list[float] = 2.0, embedding: int = 256) -> None:
         super().__init__()
-        if min(in_channels, embedding) < 1 or not bandwidth > 0:
+        bandwidths = torch.tensor(bandwidth if isinstance(bandwidth, list) else [bandwidth])
+        if min(in_channels, embedding) < 1 or not len(bandwidths) or not bool((bandwidths > 0).all()):
             raise ValueError(
                 "FourierEncoder: in_channels and embedding must be at least 1 and bandwidth above 0; got "
                 f"{in_channels}, {embedding} and {bandwidth}"
             )
         linear = nn.Linear(len(JOINTS) * in_channels, embedding)
-        nn.init.normal_(linear.weight, std=bandwidth)
+        nn.init.normal_(linear.weight)
+        linear.weight.data *= bandwidths[torch.arange(embedding) % len(bandwidths), None]
         nn.init.uniform_(linear.bias, 0, 2 * math.pi)
         self.features = nn.Sequential(linear, Cosine())
 

@@ -56,7 +56,20 @@ def test_fourier_features_begin_as_a_gaussian_kernel() -> None:
     torch.testing.assert_close(2 * features @ features.T / 40_000, expected, rtol=0, atol=0.03)
 
 
-@pytest.mark.parametrize("wrong", [{"embedding": 0}, {"bandwidth": 0.0}, {"bandwidth": float("nan")}])
+def test_several_bandwidths_make_the_mean_of_their_kernels() -> None:
+    torch.manual_seed(0)
+    encoder = FourierEncoder(bandwidth=[0.5, 2.0], embedding=40_000)
+    poses = torch.rand(6, 15, 2)
+    features = encoder(poses)
+    squares = torch.cdist(poses.flatten(1), poses.flatten(1)).square()
+    expected = (torch.exp(-0.5 * 0.5**2 * squares) + torch.exp(-0.5 * 2.0**2 * squares)) / 2
+    torch.testing.assert_close(2 * features @ features.T / 40_000, expected, rtol=0, atol=0.03)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"embedding": 0}, {"bandwidth": []}, {"bandwidth": [1.0, 0.0]}, {"bandwidth": 0.0}, {"bandwidth": float("nan")}],
+)
 def test_fourier_features_of_no_width_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="FourierEncoder"):
         FourierEncoder(**wrong)
