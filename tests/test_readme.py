@@ -40,11 +40,11 @@ def run_all(lines: list[str], folder: Path) -> None:
         while "=" in words[0]:
             name, value = words.pop(0).split("=")
             environment[name] = value
-        assert words[0] == "python", line
-        script = [str(REPO / "run.py")] if words[1] == "run.py" else words[1:2]
-        fast = FAST if words[2] in ("fit", "sweep", "ablate") else []
+        words[:1] = {"python": [], "torchrun": ["-m", "torch.distributed.run"]}[words[0]]
+        words = [str(REPO / "run.py") if word == "run.py" else word for word in words]
+        fast = FAST if {"fit", "sweep", "ablate"} & set(words) else []
         done = subprocess.run(
-            [sys.executable, *script, *words[2:], *fast],
+            [sys.executable, *words, *fast],
             cwd=folder, env=environment, capture_output=True, text=True, timeout=300,
         )  # fmt: skip
         assert done.returncode == 0, f"{line}\n{done.stdout[-500:]}\n{done.stderr[-1500:]}"
