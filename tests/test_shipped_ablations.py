@@ -73,7 +73,7 @@ variants: {wide: {}, low: {model.margin: 0.7}, mlp: {config: mlp.yaml}, the same
         )  # fmt: skip
 
     whole = start("whole")
-    said, _ = whole.communicate(timeout=500)
+    said, _ = whole.communicate(timeout=1500)
     assert whole.returncode == 0
     assert "8 runs of 6 models, 0 finished before" in said
     killed = start("killed")
@@ -83,7 +83,7 @@ variants: {wide: {}, low: {model.margin: 0.7}, mlp: {config: mlp.yaml}, the same
     killed.communicate()
     assert 0 < len(finished(tmp_path / "killed")) < 8
     again = start("killed")
-    said, _ = again.communicate(timeout=500)
+    said, _ = again.communicate(timeout=1500)
     assert again.returncode == 0
     assert "Tiny" in said
     names = {path.relative_to(tmp_path / "whole") for path in finished(tmp_path / "whole")}
