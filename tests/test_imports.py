@@ -84,6 +84,7 @@ OTHERS: dict[str, tuple[str, ...]] = {
     "reports": ("torch", "pyarrow", "yaml"),
     "reports.page": ("jinja2", "markupsafe"),
     "drawing": ("matplotlib", "numpy", "torch"),
+    "drawing.report_clips": ("matplotlib", "numpy", "PIL"),
     "drawing.overlay": ("numpy", "supervision", "PIL", "matplotlib"),
     "drawing.comparison": ("numpy", "matplotlib", "cv2"),
     "drawing.contact_sheet": ("numpy", "cv2"),
