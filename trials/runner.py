@@ -74,6 +74,7 @@ class Runner:
         self._work = pickle.dumps(work)
         self._parallel = parallel
         self._waiting: deque[tuple[Trial, ...]] = deque()
+        self._workers: list[_Worker] = []  # all, so that none is forgotten when an interrupt comes between two lines
         self._idle: list[_Worker] = []
         self._busy: list[_Worker] = []
         self._lock: TextIOWrapper | None = None
@@ -93,14 +94,16 @@ class Runner:
             raise InputError(
                 f"{self._output}: another process is at work there; wait for it, or choose another folder"
             ) from None
-        resource_tracker.ensure_running()  # when it starts it unblocks SIGINT, see `_Worker`
+        resource_tracker.ensure_running()  # when it starts it unblocks SIGINT, see `_Worker.launch`
         return self
 
     def __exit__(self, *error: object) -> None:
         """End the workers, then let the folder go."""
-        for worker in [*self._busy, *self._idle]:
+        for worker in self._workers:
             worker.kill()
-        self._busy, self._idle = [], []
+        for worker in self._workers:
+            worker.bury()
+        self._workers, self._busy, self._idle = [], [], []
         if self._lock is not None:
             self._lock.close()
 
@@ -117,7 +120,7 @@ class Runner:
         """
         while self._waiting or self._busy:
             while self._waiting and len(self._busy) < self._parallel:
-                worker = self._rested() or _Worker(self._work, self._output)
+                worker = self._rested() or self._new()
                 worker.start(self._waiting.popleft())
                 self._busy.append(worker)
             signs = [sign for worker in self._busy for sign in worker.signs]
@@ -136,8 +139,15 @@ class Runner:
             worker = self._idle.pop()
             if worker.alive:
                 return worker
-            worker.kill()
+            worker.bury()
+            self._workers.remove(worker)
         return None
+
+    def _new(self) -> "_Worker":
+        worker = _Worker(self._work, self._output)
+        self._workers.append(worker)
+        worker.launch()
+        return worker
 
 
 class _Worker:
@@ -147,9 +157,12 @@ class _Worker:
         self._output = output
         self._group: tuple[Trial, ...] = ()
         self._begun = 0.0
-        self._connection, theirs = get_context("spawn").Pipe()
-        self._process = get_context("spawn").Process(target=_serve, args=(theirs, work, output), daemon=False)
-        # Ctrl-C reaches every process of the terminal: the worker has it blocked from the start, ours waits a moment
+        self._connection, self._theirs = get_context("spawn").Pipe()
+        self._process = get_context("spawn").Process(target=_serve, args=(self._theirs, work, output), daemon=False)
+
+    def launch(self) -> None:
+        """Start the process."""
+        # Ctrl-C reaches every process of the terminal: the worker has it blocked from the start, see `_serve`
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
         before = {name: os.environ.get(name) for name in _STARTED_WITH}
         os.environ.update(_STARTED_WITH)
@@ -160,7 +173,7 @@ class _Worker:
                 os.environ.pop(name)
                 os.environ.update({} if value is None else {name: value})
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        theirs.close()
+        self._theirs.close()
 
     @property
     def alive(self) -> bool:
@@ -188,7 +201,9 @@ class _Worker:
         except (EOFError, OSError):
             answer = None
         if answer is None:
+            self._process.join(10)  # it may be about to end by itself
             self.kill()
+            self._process.join()
             answer = [f"{_how_it_ended(self._process.exitcode)}; see {log_path(self._output, self._group)}"] * count
         elif len(answer) != count:
             answer = [f"{len(answer)} answers for {count} trials"] * count
@@ -196,9 +211,14 @@ class _Worker:
 
     def kill(self) -> None:
         """End it, whatever it does."""
+        if self._process.pid is not None:  # else it was never launched
+            self._process.kill()
+
+    def bury(self) -> None:
+        """Wait until it has ended, and let go of what it held here; it must have ended or been killed."""
         self._connection.close()
-        self._process.kill()
-        self._process.join()
+        if self._process.pid is not None:
+            self._process.join()
 
 
 def _how_it_ended(code: int | None) -> str:
