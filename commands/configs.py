@@ -33,7 +33,8 @@ def find_config(name: str) -> Path:
     if Path(name).is_dir():
         raise InputError(f"config {name!r} is a folder; name a file in it, or one of {', '.join(known)}")
     near = difflib.get_close_matches(name, known, 1)
-    hint = f"did you mean {near[0]!r}?" if near else f"configs/ has {', '.join(known)}"
+    plain = [one for one in known if "/" not in one]  # those of `fit`; ablations have a folder of their own
+    hint = f"did you mean {near[0]!r}?" if near else f"configs/ has {', '.join(plain)}"
     raise InputError(f"no config {name!r}, here or in configs/; {hint}")
 
 
