@@ -3,6 +3,7 @@
 import json
 import math
 import struct
+import time
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -55,8 +56,17 @@ class OfflineRun:
 
 
 def read_runs(folder: Path) -> list[OfflineRun]:
-    """What is in `<folder>/wandb`, in the order in which the processes began."""
-    return [_read(path) for path in sorted(folder.glob("wandb/offline-run-*/run-*.wandb"))]
+    """What is in `<folder>/wandb`, in the order in which the processes began.
+
+    W&B's own process writes the files, on a busy machine some time after the run has ended: a file without an end is
+    given ten seconds to get one (that of a killed run gets none).
+    """
+    deadline = time.monotonic() + 10
+    while True:
+        found = [_read(path) for path in sorted(folder.glob("wandb/offline-run-*/run-*.wandb"))]
+        if all(run.exit_code is not None for run in found) or time.monotonic() > deadline:
+            return found
+        time.sleep(0.5)
 
 
 def _read(path: Path) -> OfflineRun:
