@@ -25,10 +25,10 @@ def search(plan: Plan) -> int:
         0, or 1 if a trial failed.
 
     Raises:
-        InputError: an option is wrong, or the output folder is not this sweep's.
+        InputError: an option is wrong, there are no data, or the output folder is not this sweep's.
     """
     plan.ledger()  # refuses another's folder before anything is written there
-    _check_options(plan)
+    _prepare(plan)
     work = partial(fit_for_wandb, _for_wandb(plan)) if plan.wandb else fit_group
     with Runner(plan.output, work, plan.parallel) as runner:
         ledger = plan.ledger()
@@ -41,18 +41,23 @@ def search(plan: Plan) -> int:
     return int(any(entry.status == "failed" for entry in ledger.entries))
 
 
-def _check_options(plan: Plan) -> None:
-    """See whether `fit` takes the options of a trial.
+def _prepare(plan: Plan) -> None:
+    """See whether `fit` takes the options of a trial, and make what its data need: once, not each worker at once.
 
     Raises:
-        InputError: it does not.
+        InputError: it does not, or there are no such data.
     """
     options = FitOptions()
+    values = suggest(plan.sweep, 0, []) or {}
     options.parse(plan.entry(0, {}).arguments)
     try:
-        options.parse(plan.entry(0, suggest(plan.sweep, 0, []) or {}).arguments)
+        options.parse(plan.entry(0, values).arguments)
     except InputError as error:  # by the parameters, then
         raise InputError(f"{plan.sweep.path}: {str(error).removeprefix('command line: ')}") from error
+    values = {key: value for key, value in values.items() if key.startswith("data.")}  # others may be for it to refuse
+    _, data = options.build(options.parse(plan.entry(0, values).arguments))
+    data.prepare_data()
+    data.setup("fit")  # refuses data that are not there, or not right
 
 
 class _Running:

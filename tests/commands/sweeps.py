@@ -46,6 +46,7 @@ class FakeRunner:
     metric: Callable[[Trial], list[float]] = staticmethod(quality)
     trained: list[str] = []  # noqa: RUF012  # of all runners
     groups: list[list[str]] = []  # noqa: RUF012
+    prepared: list[str] = []  # noqa: RUF012
 
     def __init__(self, output: Path, work: Work, parallel: int) -> None:
         self.output = output

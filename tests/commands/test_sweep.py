@@ -10,6 +10,7 @@ import pytest
 
 import run
 from commands import sweep_trials
+from datamodules.demo import Demo
 from tests.commands.sweeps import FakeRunner, Killed, ledger, sweep_file, values, write_metrics
 from tests.refusal import assert_one_line, assert_refused
 from trials.trial import Trial, read_record
@@ -23,8 +24,11 @@ def runner(monkeypatch: pytest.MonkeyPatch) -> type[FakeRunner]:
         order = random.Random(0)
         trained: list[str] = []  # noqa: RUF012
         groups: list[list[str]] = []  # noqa: RUF012
+        prepared: list[str] = []  # noqa: RUF012
 
     monkeypatch.setattr(sweep_trials, "Runner", Own)
+    monkeypatch.setattr(Demo, "prepare_data", lambda data: Own.prepared.append(data.root))
+    monkeypatch.setattr(Demo, "setup", lambda data, stage: None)
     return Own
 
 
@@ -57,6 +61,18 @@ def test_a_bayes_search_killed_again_and_again_is_the_one_that_never_was(
     assert len({str(one) for one in values(tmp_path / "whole").values()}) == 12
     best = {folder: ledger(tmp_path / folder)["best"] for folder in ("killed", "whole")}
     assert best["killed"] == best["whole"]
+
+
+def test_data_are_made_once_before_several_workers_want_to(tmp_path: Path, runner: type[FakeRunner]) -> None:
+    parameters = {"data.root": {"values": ["one", "two"]}, "model.margin": {"values": [5.0]}}
+    sweep(sweep_file(tmp_path, method="grid", parameters=parameters), tmp_path / "out", "--parallel=2")
+    assert list(map(str, runner.prepared)) == ["one"]
+
+
+def test_a_sweep_without_data_does_not_begin(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = sweep_file(tmp_path)
+    words = ["sweep", f"--config={file}", "--config=aqa7.yaml", f"--output={tmp_path / 'out'}", "--count=2"]
+    assert_refused(capsys, tmp_path, [*words, f"--data.root={tmp_path / 'none'}"], str(tmp_path / "none"))
 
 
 def test_more_trials_later_follow_the_first_ones(tmp_path: Path, runner: type[FakeRunner]) -> None:
