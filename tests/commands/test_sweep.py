@@ -72,7 +72,7 @@ def test_data_are_made_once_before_several_workers_want_to(tmp_path: Path, runne
 def test_a_sweep_without_data_does_not_begin(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = sweep_file(tmp_path)
     words = ["sweep", f"--config={file}", "--config=aqa7.yaml", f"--output={tmp_path / 'out'}", "--count=2"]
-    assert_refused(capsys, tmp_path, [*words, f"--data.root={tmp_path / 'none'}"], str(tmp_path / "none"))
+    assert_refused(capsys, tmp_path, [*words, f"--data.cache={tmp_path / 'none'}"], str(tmp_path / "none"))
 
 
 def test_more_trials_later_follow_the_first_ones(tmp_path: Path, runner: type[FakeRunner]) -> None:
