@@ -9,7 +9,7 @@ from pathlib import Path
 from commands.ablation_plan import Plan
 from commands.ablation_table import print_table
 from commands.ablation_work import EVALUATED, fit_and_evaluate, note_failure
-from commands.stack import groups
+from commands.stack import groups, split
 from trials.kept_options import keep_to_options
 from trials.runner import Progress, Runner
 from trials.shared import drop_links, is_finished, jobs_of, show
@@ -96,8 +96,7 @@ def stacks(trials: Sequence[Trial], most: int) -> list[list[Trial]]:
         alike = [kinds[key] for key in dict.fromkeys(trial.arguments[:-1] for trial in group)]
         members = [trial for kind in alike for trial in kind]
         if len(group) > 1:
-            parts = -(-len(members) // most)
-            found += [members[i * len(members) // parts : (i + 1) * len(members) // parts] for i in range(parts)]
+            found += split(members, most)
         elif group[0] is members[0]:  # the second of a kind, in a group of its own too, has nothing to add
             found += [[trial] for trial in members]
     return found

@@ -24,6 +24,7 @@ from lightning_modules.checkpoint_io import SafeCheckpointIO, load_checkpoint
 from lightning_modules.pose_similarity import PoseSimilarity
 from lightning_modules.run_folder import RunFolder
 from lightning_modules.stacked import StackedPoseSimilarity
+from trials.stored_runs import data_key
 from trials.trial import Trial
 
 STACKS = ".stacks"
@@ -71,11 +72,13 @@ def groups(trials: Sequence[Trial], most: int) -> list[list[Trial]]:
     for number, trial in enumerate(trials):
         shape = _shape(options.parse(trial.arguments), options, plain)
         found.setdefault(f"alone {number}" if shape is None else shape, []).append(trial)
-    parts = []
-    for members in found.values():
-        count = -(-len(members) // most)
-        parts += [members[i * len(members) // count : (i + 1) * len(members) // count] for i in range(count)]
-    return parts
+    return [part for members in found.values() for part in split(members, most)]
+
+
+def split(members: Sequence[Trial], most: int) -> list[list[Trial]]:
+    """Members in as few parts of at most `most` as can be, as equal as can be, in their order."""
+    count = -(-len(members) // most)
+    return [list(members[i * len(members) // count : (i + 1) * len(members) // count]) for i in range(count)]
 
 
 def _shape(config: Namespace, options: FitOptions, plain: dict[str, Any]) -> str | None:
@@ -211,10 +214,7 @@ def _set_up(prepared: Sequence[PoseCLI]) -> list[PoseDataModule]:
     ready = []
     for cli in prepared:
         source: PoseDataModule = cli.datamodule
-        options = cli.config["fit"].data.as_dict()
-        drawn = ("seed", "pairs")
-        options["init_args"] = {key: value for key, value in options["init_args"].items() if key not in drawn}
-        key = json.dumps(options, sort_keys=True, default=str)
+        key = data_key({"data": cli.config["fit"].data.as_dict()})
         if key not in read:
             source.prepare_data()
             source.setup("fit")

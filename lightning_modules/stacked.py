@@ -82,10 +82,8 @@ class StackedPoseSimilarity(LightningModule):
         self.update_member(index)
         member = self.members[index]
         state = checkpoint["optimizer_states"][0]
-        kept = {key: checkpoint[key] for key in ("epoch", "global_step", "pytorch-lightning_version", "lr_schedulers")}
-        loops = dict(checkpoint["loops"])
-        return kept | {
-            "loops": loops,
+        shared = ("epoch", "global_step", "pytorch-lightning_version", "loops", "lr_schedulers")
+        return {key: checkpoint[key] for key in shared} | {
             "state_dict": {name: value.detach().clone() for name, value in member.state_dict().items()},
             "optimizer_states": [member_optimizer_state(state, index, member.lr)],
         }
