@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from commands import OptionParser
 from errors import InputError
-from lightning_modules.run_folder import write_atomically
+from files import write_atomically
 from reports.build import build
 from reports.document import Picture
 from reports.groups import by_dataset, campaigns

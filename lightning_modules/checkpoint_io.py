@@ -10,7 +10,7 @@ import yaml
 from lightning.fabric.plugins import TorchCheckpointIO
 
 from errors import InputError
-from lightning_modules.run_folder import write_atomically
+from files import write_atomically
 
 
 class SafeCheckpointIO(TorchCheckpointIO):

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from datamodules.skeleton import JOINTS
-from lightning_modules.run_folder import write_atomically
+from files import write_atomically
 
 
 def export_onnx(encoder: nn.Module, path: Path, channels: int = 2) -> None:

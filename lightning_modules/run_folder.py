@@ -2,7 +2,6 @@
 
 import csv
 import io
-import os
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,8 @@ from typing import Any
 from lightning import Trainer
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
+
+from files import write_atomically
 
 METRICS = "metrics.csv"
 
@@ -77,9 +78,9 @@ class RunFolder(Logger):
         row: dict[str, Any] = {"step": "" if step is None else step, **metrics}
         path = Path(self.log_dir) / METRICS
         if not self._columns and path.exists():
-            self._columns = _read(path)[0]
+            self._columns = read_metrics(path)[0]
         if new := [key for key in row if key not in self._columns]:
-            rows = _read(path)[1] if path.exists() else []
+            rows = read_metrics(path)[1] if path.exists() else []
             self._columns += new
             _write(path, self._columns, [*rows, row])
             return
@@ -97,7 +98,7 @@ class RunFolder(Logger):
         """Take out the rows of steps from `step` on: a run resumed there writes them again."""
         path = Path(self.log_dir) / METRICS
         if path.exists():
-            self._columns, rows = _read(path)
+            self._columns, rows = read_metrics(path)
             _write(path, self._columns, [row for row in rows if row["step"] and int(row["step"]) < step])
 
     def _make(self) -> Path:
@@ -115,6 +116,14 @@ class RunFolder(Logger):
                 version += 1
             else:
                 return folder
+
+
+def read_metrics(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """Columns and rows of a metrics.csv, without the half line that a killed process may leave at its end."""
+    with path.open(newline="") as file:
+        reader = csv.DictReader(file)
+        rows = [row for row in reader if None not in row.values()]  # DictReader's value of a field that is missing
+        return list(reader.fieldnames or []), rows
 
 
 def versions(parent: Path) -> list[tuple[int, Path]]:
@@ -142,30 +151,9 @@ def run_of_checkpoint(checkpoint: Path) -> Path | None:
     return folder.parent if folder.name == "checkpoints" and (folder.parent / "config.yaml").exists() else None
 
 
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a file under a temporary name beside it, then rename: it is whole or absent."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
-        temporary.replace(path)
-    except OSError as error:
-        error.filename = str(path)  # a full disk is noticed by write(), which names no file
-        raise
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def _rank() -> int:
     rank: int = getattr(rank_zero_only, "rank", 0)  # set by Lightning on every process
     return rank
-
-
-def _read(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    with path.open(newline="") as file:
-        reader = csv.DictReader(file)
-        # a killed process may leave half a line at the end: DictReader gives None for its missing fields
-        rows = [row for row in reader if None not in row.values()]
-        return list(reader.fieldnames or []), rows
 
 
 def _write(path: Path, columns: list[str], rows: list[dict[str, Any]]) -> None:

@@ -1,6 +1,5 @@
 """The run on Weights & Biases: what it is called, where its files are, and that it stays one run."""
 
-import csv
 import json
 import os
 import re
@@ -14,7 +13,8 @@ from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from errors import InputError
-from lightning_modules.run_folder import METRICS, write_atomically
+from files import write_atomically
+from lightning_modules.run_folder import METRICS, read_metrics
 
 if TYPE_CHECKING:
     from wandb import Run
@@ -198,7 +198,4 @@ def _data_folder(folder: Path) -> str:
 
 def _rows(folder: Path) -> list[dict[str, str]]:
     path = folder / METRICS
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return [row for row in csv.DictReader(file) if None not in row.values()]  # as RunFolder reads it
+    return read_metrics(path)[1] if path.exists() else []

@@ -13,6 +13,7 @@ LONGEST = 400
 # Which modules of the project a module may import; the longest name that fits counts.
 OWN = {
     "errors": (),
+    "files": (),
     "run": ("commands", "errors"),
     "commands": (
         "commands",
@@ -25,8 +26,9 @@ OWN = {
         "reports",
         "trials",
         "errors",
+        "files",
     ),
-    "lightning_modules": ("lightning_modules", "scoring", "datamodules.skeleton", "drawing", "errors"),
+    "lightning_modules": ("lightning_modules", "scoring", "datamodules.skeleton", "drawing", "errors", "files"),
     "lightning_modules.encoders": ("lightning_modules.encoders", "datamodules.skeleton", "errors"),
     "lightning_modules.extraction": ("keypoints", "datamodules.media", "errors"),
     "datamodules": ("datamodules", "scoring.clips", "errors"),
@@ -47,10 +49,11 @@ OWN = {
         "errors",
     ),
     "scoring": ("scoring", "datamodules.skeleton", "errors"),
-    "trials": ("trials", "lightning_modules.run_folder", "errors"),
-    "trials.evaluation": ("trials", "datamodules", "lightning_modules", "scoring", "errors"),
+    "trials": ("trials", "errors", "files"),
+    "trials.ledger": ("trials", "lightning_modules.run_folder", "errors", "files"),
+    "trials.evaluation": ("trials", "datamodules", "lightning_modules", "scoring", "errors", "files"),
     "trials.stored_runs": ("trials", "datamodules", "lightning_modules", "errors"),
-    "trials.robustness": ("trials", "datamodules", "lightning_modules", "scoring"),
+    "trials.robustness": ("trials", "datamodules", "lightning_modules", "scoring", "files"),
     "trials.costs": ("trials", "lightning_modules"),
     "reports": (
         "reports",
@@ -58,7 +61,6 @@ OWN = {
         "drawing",
         "trials.trial",
         "datamodules.skeleton",
-        "lightning_modules.run_folder",
         "errors",
     ),
     "drawing": ("drawing", "scoring", "datamodules.skeleton", "errors"),
@@ -67,6 +69,7 @@ OWN = {
 # Which other packages, beside Python's own; modules that are not here may import any but the last ones.
 OTHERS: dict[str, tuple[str, ...]] = {
     "errors": (),
+    "files": (),
     "run": (),
     "commands.__init__": (),
     "lightning_modules.encoders": ("torch", "torch_geometric"),
@@ -165,8 +168,13 @@ def violations(module: str, source: str) -> list[str]:
 
 def core() -> dict[str, str]:
     """Every module of the core, and its source."""
-    folders = {name.split(".")[0] for name in OWN} - {"errors", "run"}
-    paths = [REPO / "errors.py", REPO / "run.py", *(path for name in folders for path in (REPO / name).rglob("*.py"))]
+    folders = {name.split(".")[0] for name in OWN} - {"errors", "files", "run"}
+    paths = [
+        REPO / "errors.py",
+        REPO / "files.py",
+        REPO / "run.py",
+        *(path for name in folders for path in (REPO / name).rglob("*.py")),
+    ]
     return {".".join(path.relative_to(REPO).with_suffix("").parts): path.read_text() for path in paths}
 
 

@@ -13,7 +13,7 @@ from datamodules.base import PoseDataModule
 from errors import InputError
 from lightning_modules.callbacks.evaluation_report import write_results
 from lightning_modules.pose_similarity import PoseSimilarity
-from lightning_modules.run_folder import write_atomically
+from files import write_atomically
 from scoring.clips import ClipBatch, EmbeddedClips
 from scoring.collapse import is_collapsed
 from scoring.evaluation import evaluate

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from errors import InputError
-from lightning_modules.run_folder import write_atomically
+from files import write_atomically
 
 FILE = "ablation.json"
 

@@ -1,6 +1,5 @@
 """sweep.json: what a sweep is, every trial it has begun, and how each went; whole at any moment."""
 
-import csv
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -9,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from errors import InputError
-from lightning_modules.run_folder import METRICS, write_atomically
+from files import write_atomically
+from lightning_modules.run_folder import METRICS, read_metrics
 from trials.runner import LOCK, LOGS
 from trials.trial import Status, read_record
 
@@ -144,21 +144,16 @@ class Ledger:
             collapsed=bool(collapsed and collapsed[-1]),
         )
 
-    def _column(self, name: str, column: str) -> list[float]:
-        """Values of a column of a trial's metrics.csv."""
-        path = self._output / name / METRICS
-        try:
-            with path.open(newline="") as file:
-                reader = csv.DictReader(file)
-                rows = [row for row in reader if None not in row.values()]  # the last may be half written
-        except FileNotFoundError:
-            return []
-        return [float(row[column]) for row in rows if row.get(column)]
-
     def columns(self, name: str) -> list[str]:
         """What a trial has logged."""
-        path = self._output / name / METRICS
-        if not path.is_file():
-            return []
-        with path.open(newline="") as file:
-            return list(csv.DictReader(file).fieldnames or [])
+        return self._metrics(name)[0]
+
+    def _column(self, name: str, column: str) -> list[float]:
+        """Values of a column of a trial's metrics.csv."""
+        return [float(row[column]) for row in self._metrics(name)[1] if row.get(column)]
+
+    def _metrics(self, name: str) -> tuple[list[str], list[dict[str, str]]]:
+        try:
+            return read_metrics(self._output / name / METRICS)
+        except FileNotFoundError:
+            return [], []

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from datamodules.base import PoseDataModule
 from datamodules.perturbations import Perturbation, curves
+from files import write_atomically
 from lightning_modules.pose_similarity import PoseSimilarity
-from lightning_modules.run_folder import write_atomically
 from scoring.clips import EmbeddedClips
 from scoring.evaluation import clip_table
 from scoring.scorers import ClipScorer

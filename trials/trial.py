@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from errors import InputError
-from lightning_modules.run_folder import write_atomically
+from files import write_atomically
 
 RECORD = "trial.json"
 """File in the folder of a trial."""

@@ -14,8 +14,9 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from files import write_atomically
 from lightning_modules.pose_similarity import PoseSimilarity
-from lightning_modules.run_folder import folder_of, write_atomically
+from lightning_modules.run_folder import folder_of
 from scoring.evaluation import ClipTable, Evaluation, clip_table
 from scoring.scorers import ClipScorer
 

@@ -15,7 +15,8 @@ import yaml
 from lightning import LightningModule, Trainer
 from lightning.pytorch.cli import SaveConfigCallback
 
-from lightning_modules.run_folder import folder_of, write_atomically
+from files import write_atomically
+from lightning_modules.run_folder import folder_of
 
 PACKAGES = ("torch", "lightning", "torch-geometric", "torchmetrics", "numpy", "jsonargparse", "pyarrow")
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from lightning import Callback, LightningModule, Trainer
 
-from lightning_modules.run_folder import folder_of, write_atomically
+from files import write_atomically
+from lightning_modules.run_folder import folder_of
 
 STOP = "stop"
 """File in the run's folder; empty as a request, with the number of epochs when training has ended."""

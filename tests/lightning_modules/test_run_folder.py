@@ -2,9 +2,7 @@ import csv
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-import pytest
-
-from lightning_modules.run_folder import RunFolder, run_of_checkpoint, versions, write_atomically
+from lightning_modules.run_folder import RunFolder, run_of_checkpoint, versions
 
 
 def rows(folder: RunFolder) -> list[dict[str, str]]:
@@ -60,23 +58,6 @@ def test_processes_never_share_a_version(tmp_path: Path) -> None:
     with ProcessPoolExecutor(4) as pool:
         made = list(pool.map(_make, [str(tmp_path)] * 16))
     assert len(set(made)) == 16
-
-
-def test_atomic_writing_leaves_the_old_file_when_it_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "file"
-    write_atomically(path, "old")
-
-    def fail(self: Path, content: bytes) -> int:
-        path_open = self.open("wb")
-        path_open.write(content[:1])
-        path_open.close()
-        raise OSError(28, "No space left on device", str(self))
-
-    monkeypatch.setattr(Path, "write_bytes", fail)
-    with pytest.raises(OSError, match="No space"):
-        write_atomically(path, "new")
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_run_of_a_checkpoint(tmp_path: Path) -> None:
