@@ -21,10 +21,21 @@ from scoring.selection import headline_rho
 class ClipSource(Protocol):
     """What the module asks of the data module beside its batches."""
 
-    headline: Literal["fisher", "pooled"]
-    synthetic: bool
-    action_names: Sequence[str]
-    covariate_names: Sequence[str]
+    @property
+    def headline(self) -> Literal["fisher", "pooled"]:
+        """Which rho is the result."""
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the poses are made up."""
+
+    @property
+    def action_names(self) -> Sequence[str]:
+        """By action index."""
+
+    @property
+    def covariate_names(self) -> Sequence[str]:
+        """One for each column of `covariates`."""
 
 
 class PoseSimilarity(LightningModule):
@@ -119,7 +130,7 @@ class PoseSimilarity(LightningModule):
         self.log("val/spearman", metrics.pop("val/spearman"), prog_bar=True, sync_dist=True)
         self.log_dict(metrics, sync_dist=True)
         if not fitting:
-            self._evaluate(exemplars, queries)
+            self.evaluate_clips(queries, exemplars, self._source())
 
     def validate_clips(
         self, queries: EmbeddedClips, exemplars: EmbeddedClips, headline: Literal["fisher", "pooled"], fitting: bool
@@ -156,7 +167,7 @@ class PoseSimilarity(LightningModule):
         for scorer in self._scorers():
             self.predictions[scorer.name] = scorer(queries, exemplars)
         self._check_collapse(queries)
-        self._evaluate(exemplars, queries)
+        self.evaluate_clips(queries, exemplars, self._source())
 
     def on_predict_epoch_end(self) -> None:
         """Score the clips to predict."""
@@ -166,8 +177,14 @@ class PoseSimilarity(LightningModule):
         for scorer in self._scorers():
             self.predictions[scorer.name] = scorer(queries, exemplars)
 
-    def _evaluate(self, exemplars: EmbeddedClips, queries: EmbeddedClips) -> None:
-        source = self._source()
+    def evaluate_clips(self, queries: EmbeddedClips, exemplars: EmbeddedClips, source: ClipSource) -> None:
+        """Judge `predictions`: sets `scored` and `evaluation`.
+
+        Args:
+            queries: the clips that were scored.
+            exemplars: those that they were scored by.
+            source: where they come from.
+        """
         self.scored = queries
         self.evaluation = evaluate(
             queries,

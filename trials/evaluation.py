@@ -11,12 +11,11 @@ import torch
 
 from datamodules.base import PoseDataModule
 from errors import InputError
+from files import write_atomically
 from lightning_modules.callbacks.evaluation_report import write_results
 from lightning_modules.pose_similarity import PoseSimilarity
-from files import write_atomically
 from scoring.clips import ClipBatch, EmbeddedClips
 from scoring.collapse import is_collapsed
-from scoring.evaluation import evaluate
 from scoring.scorers import ClipScorer
 from trials.costs import COST, cost_of
 from trials.robustness import PerturbedClips, perturbed_clips, robustness, write_robustness
@@ -79,17 +78,7 @@ def _evaluate(run: Path) -> None:
     scorers = [cast(ClipScorer, scorer) for scorer in model.scorers]
     model.predictions = {scorer.name: scorer(queries, exemplars) for scorer in scorers}
     model.collapsed = is_collapsed(queries.embedding)
-    model.scored = queries
-    model.evaluation = evaluate(
-        queries,
-        exemplars,
-        model.predictions,
-        headline=data.headline,
-        action_names=data.action_names,
-        covariate_names=data.covariate_names,
-        calibrated={scorer.name: scorer.calibrated for scorer in scorers},
-        synthetic=data.synthetic,
-    )
+    model.evaluate_clips(queries, exemplars, data)
     write_results(run, "test", model, type(data).__name__, data.clips, data.action_names)
     names, groups = [clip.clip_id for clip in data.clips], [clip.group for clip in data.clips]
     write_robustness(
