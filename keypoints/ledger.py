@@ -2,11 +2,12 @@
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import cv2
 import numpy as np
@@ -28,22 +29,44 @@ class OtherSettings(InputError):
     """Clips of the cache were made in another way than is asked for now."""
 
 
-class Ledger:
-    """The state of a cache that is being filled.
+class Origin(Protocol):
+    """What the provenance of every kind of cache has: see `datamodules.cache.Provenance`."""
+
+    @property
+    def settings(self) -> str | None:
+        """How clips are made, a JSON object."""
+        ...
+
+    @property
+    def media(self) -> str | None:
+        """Fingerprint of the media behind the clip."""
+        ...
+
+
+P = TypeVar("P", bound=Origin)
+
+
+class ClipLedger(ABC, Generic[P]):
+    """The state of a cache that is being filled, whatever it holds of a clip.
 
     A clip is done when its file is there and its provenance says that it was made in the same way from the same media.
     Who works on a clip holds a lock on it, which the system takes back when the process dies. Beside the clips, in
-    `_extraction`, lie a JSON record and a picture of each.
+    `_extraction`, lies a JSON record of each.
 
     Args:
         cache: folder of the cache, made if need be.
         provenance: how clips are made, `media` left open.
 
+    Attributes:
+        compared: what of the provenance must be as asked for, "settings" apart; the first difference is told.
+
     Raises:
         InputError: the folder cannot be made.
     """
 
-    def __init__(self, cache: Path, provenance: Provenance) -> None:
+    compared: Sequence[str]
+
+    def __init__(self, cache: Path, provenance: P) -> None:
         self.cache = cache
         self.folder = cache / FOLDER
         self.provenance = provenance
@@ -62,20 +85,21 @@ class Ledger:
         Raises:
             OtherSettings: it was made in another way.
         """
-        try:
-            found = read_provenance(self.cache, media.clip_id)
-        except InputError:
-            return False  # damaged: made again
+        found = self.stored(media)
         if found is None:
             return False
-        if (difference := _difference(found, self.provenance)) is not None:
+        if (difference := self._difference(found)) is not None:
             raise OtherSettings(difference)
         try:
             return found.media == self._fingerprint(media)
         except InputError:
             return False  # it can no longer be read: that is said where it is tried
 
-    def __enter__(self) -> "Ledger":
+    @abstractmethod
+    def stored(self, media: ClipMedia) -> P | None:
+        """What the clip's file says of how it was made; None if it is not there, or damaged: then it is made again."""
+
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -108,6 +132,101 @@ class Ledger:
             self._record(media).unlink(missing_ok=True)
             self._locks[media.clip_id] = lock
             yield media
+
+    def fail(self, failed: FailedClip) -> None:
+        """Record why a clip could not be made, and release it."""
+        self._note(failed.media, {"status": "failed", "reason": failed.reason})
+        self._release(failed.media)
+
+    def record(self, media: ClipMedia) -> dict[str, Any] | None:
+        """What is recorded of a clip; None if nothing is, or it cannot be read."""
+        try:
+            record = json.loads(self._record(media).read_bytes())
+        except (OSError, ValueError):
+            return None
+        return record if isinstance(record, dict) else None
+
+    def keep(self, name: str, content: bytes) -> Path:
+        """Write a file beside the records, whole or not at all.
+
+        Raises:
+            InputError: it cannot be written.
+        """
+        with FileLock(self.folder / "locks" / ".keep.lock"):
+            self._write(self.folder / name, content)
+        return self.folder / name
+
+    def decide(self, ask: Callable[[str | None], str | None]) -> None:
+        """Let a network choose a precision on what it sees first, once for all processes and runs on this cache.
+
+        Args:
+            ask: is given what was chosen before, None if nothing was, and gives what is chosen now.
+        """
+        with FileLock(self.folder / "locks" / ".decision.lock"):
+            path = self.folder / "decision.txt"
+            before = path.read_text() if path.exists() else None
+            self._decided = ask(before)
+            if before is None and self._decided is not None:
+                self._write(path, self._decided.encode())
+
+    def _settings(self) -> str:
+        """The settings for a clip's provenance, with what was decided on the way."""
+        return json.dumps({**json.loads(self.provenance.settings or "{}"), DECIDED: self._decided})
+
+    def _difference(self, found: P) -> str | None:
+        """The first thing in which a clip was made in another way than asked for, in words; media do not count."""
+        for name in (*self.compared, "settings"):
+            theirs, ours = getattr(found, name), getattr(self.provenance, name)
+            if name == "settings":
+                theirs, ours = _asked(theirs), _asked(ours)
+            if theirs != ours:
+                return f"{name} {theirs}, asked for is {ours}"
+        return None
+
+    def _record(self, media: ClipMedia) -> Path:
+        return self.folder / "clips" / f"{media.clip_id}.json"
+
+    def _note(self, media: ClipMedia, facts: dict[str, Any]) -> None:
+        record = {"clip": media.clip_id, "action": media.action, **facts}
+        self._write(self._record(media), json.dumps(record, ensure_ascii=False).encode())
+
+    def _fingerprint(self, media: ClipMedia) -> str:
+        if media.clip_id not in self._fingerprints:
+            self._fingerprints[media.clip_id] = fingerprint(media)
+        return self._fingerprints[media.clip_id]
+
+    def _release(self, media: ClipMedia) -> None:
+        lock = self._locks.pop(media.clip_id)
+        # under the lock: who waits for the file that is gone finds the clip done
+        Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()
+
+    def _write(self, path: Path, content: bytes) -> None:
+        temporary = path.with_name(
+            f".{path.name}.tmp"
+        )  # whoever writes holds a lock; the next takes a dead one's place
+        try:
+            temporary.write_bytes(content)
+            temporary.replace(path)
+        except OSError as error:
+            raise InputError(
+                f"{path}: cannot be written ({os.strerror(error.errno or 0)}); free space, or choose another cache"
+            ) from error
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+class Ledger(ClipLedger[Provenance]):
+    """The state of a keypoint cache that is being filled; beside each record lies a picture of the clip."""
+
+    compared = ("source", "detector", "detector_sha256", "estimator", "weights_sha256")
+
+    def stored(self, media: ClipMedia) -> Provenance | None:
+        """See `ClipLedger`."""
+        try:
+            return read_provenance(self.cache, media.clip_id)
+        except InputError:
+            return None
 
     def write(self, poses: ClipPoses) -> None:
         """Write a clip, its picture and its record, and release it; it has failed if its media are gone by now.
@@ -145,92 +264,17 @@ class Ledger:
             person=np.repeat(np.arange(people, dtype=np.int32), frames),
             time=np.tile(poses.time, people),
             interpolated=poses.interpolated.ravel(),
-            provenance=replace(
-                self.provenance,
-                settings=json.dumps({**json.loads(self.provenance.settings or "{}"), DECIDED: self._decided}),
-                media=made_from,
-            ),
+            provenance=replace(self.provenance, settings=self._settings(), media=made_from),
         )
         self._release(media)
-
-    def fail(self, failed: FailedClip) -> None:
-        """Record why a clip could not be made, and release it."""
-        self._note(failed.media, {"status": "failed", "reason": failed.reason})
-        self._release(failed.media)
-
-    def record(self, media: ClipMedia) -> dict[str, Any] | None:
-        """What is recorded of a clip; None if nothing is, or it cannot be read."""
-        try:
-            record = json.loads(self._record(media).read_bytes())
-        except (OSError, ValueError):
-            return None
-        return record if isinstance(record, dict) else None
 
     def picture(self, media: ClipMedia) -> Path:
         """Where the picture of a clip is, if one was made."""
         return self.folder / "clips" / f"{media.clip_id}.jpg"
 
-    def keep(self, name: str, content: bytes) -> Path:
-        """Write a file beside the records, whole or not at all.
-
-        Raises:
-            InputError: it cannot be written.
-        """
-        with FileLock(self.folder / "locks" / ".keep.lock"):
-            self._write(self.folder / name, content)
-        return self.folder / name
-
     def choose(self, estimator: Estimator, pixels: Image) -> None:
-        """Let an estimator choose a precision on its first crops, once for all processes and runs on this cache."""
-        with FileLock(self.folder / "locks" / ".decision.lock"):
-            path = self.folder / "decision.txt"
-            before = path.read_text() if path.exists() else None
-            self._decided = prepare(estimator, pixels, before)
-            if before is None and self._decided is not None:
-                self._write(path, self._decided.encode())
-
-    def _record(self, media: ClipMedia) -> Path:
-        return self.folder / "clips" / f"{media.clip_id}.json"
-
-    def _note(self, media: ClipMedia, facts: dict[str, Any]) -> None:
-        record = {"clip": media.clip_id, "action": media.action, **facts}
-        self._write(self._record(media), json.dumps(record, ensure_ascii=False).encode())
-
-    def _fingerprint(self, media: ClipMedia) -> str:
-        if media.clip_id not in self._fingerprints:
-            self._fingerprints[media.clip_id] = fingerprint(media)
-        return self._fingerprints[media.clip_id]
-
-    def _release(self, media: ClipMedia) -> None:
-        lock = self._locks.pop(media.clip_id)
-        # under the lock: who waits for the file that is gone finds the clip done
-        Path(lock.lock_file).unlink(missing_ok=True)
-        lock.release()
-
-    def _write(self, path: Path, content: bytes) -> None:
-        temporary = path.with_name(
-            f".{path.name}.tmp"
-        )  # whoever writes holds a lock; the next takes a dead one's place
-        try:
-            temporary.write_bytes(content)
-            temporary.replace(path)
-        except OSError as error:
-            raise InputError(
-                f"{path}: cannot be written ({os.strerror(error.errno or 0)}); free space, or choose another cache"
-            ) from error
-        finally:
-            temporary.unlink(missing_ok=True)
-
-
-def _difference(found: Provenance, asked: Provenance) -> str | None:
-    """The first thing in which two ways of making clips differ, in words; what the media were does not count."""
-    for name in ("source", "detector", "detector_sha256", "estimator", "weights_sha256", "settings"):
-        theirs, ours = getattr(found, name), getattr(asked, name)
-        if name == "settings":
-            theirs, ours = _asked(theirs), _asked(ours)
-        if theirs != ours:
-            return f"{name} {theirs}, asked for is {ours}"
-    return None
+        """Let an estimator choose a precision on its first crops; see `decide`."""
+        self.decide(lambda before: prepare(estimator, pixels, before))
 
 
 def _asked(settings: str | None) -> dict[str, Any] | None:
