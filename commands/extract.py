@@ -1,23 +1,17 @@
 """`python run.py extract --config aqa7.yaml`: from a dataset's videos and photographs to its keypoint cache."""
 
-import importlib
-import inspect
 import json
-import logging
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
-from jsonargparse import ArgumentParser, Namespace
-from lightning import Trainer
-from lightning.fabric.utilities.exceptions import MisconfigurationException
+from jsonargparse import Namespace
 
 from commands.configs import CONFIGS
-from commands.pose_parser import build, build_pipeline, part, pose_parser, provenance
-from datamodules.base import PoseDataModule
+from commands.media_parser import add_dataset_and_places, build_dataset, build_trainer, source_name
+from commands.pose_parser import build_pipeline, pose_parser, provenance
 from datamodules.media import ClipMedia
-from datamodules.media_folder import MediaFolder
 from drawing.contact_sheet import StripBuilder, contact_sheet
 from errors import InputError
 from keypoints.ledger import Ledger, OtherSettings
@@ -27,8 +21,6 @@ from keypoints.progress import ExtractionProgress
 from keypoints.summary import shortened, summarise, text
 from lightning_modules.extraction import Extraction
 
-PLACES = ("accelerator", "strategy", "devices", "num_nodes")
-"""What of Lightning's Trainer has a meaning here."""
 STRIPS = 24
 """Clips on a contact sheet at the most."""
 
@@ -52,12 +44,10 @@ def run(arguments: Sequence[str]) -> int:
         "several processes may fill one cache. Ends with exit code 1 if a clip could not be extracted or was left out.",
         [str(CONFIGS / "extract.yaml")],
     )
-    parser.add_subclass_arguments((PoseDataModule, MediaFolder), "data")
-    others = set(inspect.signature(Trainer.__init__).parameters) - {"self", *PLACES}
-    parser.add_class_arguments(Trainer, "trainer", skip=others, instantiate=False)
+    add_dataset_and_places(parser)
     config = parser.parse_args(list(arguments[1:]))
-    data = _dataset(config)
-    source = type(data).__module__.split(".")[-1]
+    data = build_dataset(config)
+    source = source_name(data)
     clips, rejected = list(data.media()), list(data.rejected)
     if not clips:
         raise InputError(f"{source}: no clip to extract; see `python run.py extract --help`")
@@ -72,18 +62,6 @@ def run(arguments: Sequence[str]) -> int:
     return _extract(pipeline, config.trainer, ledger, clips, left, rejected)
 
 
-def _dataset(config: Namespace) -> PoseDataModule | MediaFolder:
-    """What `data` stands for, built by its own base alone: with both, its complaint is lost behind the other's."""
-    if config.data is None:
-        raise InputError("no dataset is named; give one, such as --config media_folder.yaml --data.root FOLDER")
-    module, _, name = config.data.class_path.rpartition(".")
-    own = getattr(importlib.import_module(module), name)
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(MediaFolder if issubclass(own, MediaFolder) else PoseDataModule, "data")
-    data: PoseDataModule | MediaFolder = build(parser, part(config, "data")).data
-    return data
-
-
 def _extract(
     pipeline: Pipeline,
     places: Namespace,
@@ -92,17 +70,7 @@ def _extract(
     left: list[ClipMedia],
     rejected: list[tuple[str, str]],
 ) -> int:
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # which device it runs on is said below
-    try:
-        trainer = Trainer(
-            **{name: places[name] for name in PLACES},
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-        )
-    except (TypeError, ValueError, MisconfigurationException) as error:
-        raise InputError(f"trainer: {error}; see `python run.py extract --help`") from error
+    trainer = build_trainer(places, "extract")
     progress = ExtractionProgress(len(left), shown=trainer.is_global_zero)
 
     if trainer.is_global_zero:
@@ -118,7 +86,7 @@ def _extract(
                 raise KeyboardInterrupt from None
     if not trainer.is_global_zero:
         return 0
-    summary = summarise(ledger, clips, left, rejected, progress.seconds, progress.people)
+    summary = summarise(ledger, clips, left, rejected, progress.seconds, progress.looks)
     print(text(summary))
     ledger.keep("summary.json", json.dumps(summary, indent=1, ensure_ascii=False).encode())
     print(f"summary: {ledger.folder / 'summary.json'}")

@@ -96,6 +96,10 @@ class ClipLedger(ABC, Generic[P]):
             return False  # it can no longer be read: that is said where it is tried
 
     @abstractmethod
+    def write(self, made: Any, /) -> None:
+        """Write a clip and its record, and release it."""
+
+    @abstractmethod
     def stored(self, media: ClipMedia) -> P | None:
         """What the clip's file says of how it was made; None if it is not there, or damaged: then it is made again."""
 

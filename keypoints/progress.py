@@ -1,4 +1,4 @@
-"""How far an extraction is: a bar with clips, people per second and time left."""
+"""How far an extraction is: a bar with clips, people (or windows) per second and time left."""
 
 import time
 from types import TracebackType
@@ -15,17 +15,19 @@ class ExtractionProgress:
     Args:
         total: clips to extract.
         shown: False shows nothing: only one of several processes talks.
+        what: what the network looks at.
     """
 
-    def __init__(self, total: int, shown: bool = True) -> None:
-        self.people = 0
+    def __init__(self, total: int, shown: bool = True, what: str = "people") -> None:
+        self.what = what
+        self.looks = 0
         self.started = time.monotonic()
         self._said = self.started
         self._bar = Progress(
             TextColumn("extracting"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("clips, {task.fields[rate]:.1f} people/s, left"),
+            TextColumn(f"clips, {{task.fields[rate]:.1f}} {what}/s, left"),
             TimeRemainingColumn(),
             disable=not shown,
         )
@@ -54,12 +56,12 @@ class ExtractionProgress:
             self._said = time.monotonic()
             left = task.time_remaining
             print(
-                f"{task.completed:.0f}/{task.total:.0f} clips, {self.people / self.seconds:.1f} people/s"
+                f"{task.completed:.0f}/{task.total:.0f} clips, {self.looks / self.seconds:.1f} {self.what}/s"
                 + ("" if left is None else f", {left / 60:.0f} min left"),
                 flush=True,
             )
 
-    def looked(self, people: int) -> None:
-        """The network saw so many more people."""
-        self.people += people
-        self._bar.update(self._task, rate=self.people / self.seconds)
+    def looked(self, count: int) -> None:
+        """The network saw so many more."""
+        self.looks += count
+        self._bar.update(self._task, rate=self.looks / self.seconds)

@@ -1,6 +1,7 @@
-"""Extraction of keypoints under `Trainer.predict`: every process takes clips of its own."""
+"""Filling a cache under `Trainer.predict`, such as one of keypoints: every process takes clips of its own."""
 
-from collections.abc import Callable, Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -8,8 +9,8 @@ import torch
 from lightning import LightningModule
 
 from datamodules.media import ClipMedia
-from keypoints.clip_poses import FailedClip
-from keypoints.ledger import Ledger
+from keypoints.clip_poses import ClipPoses, FailedClip
+from keypoints.ledger import ClipLedger, Ledger
 from keypoints.pipeline import Pipeline, Sketch
 
 GROUP = 64
@@ -29,12 +30,71 @@ class Groups:
         return iter(self.groups)
 
 
-class Extraction(LightningModule):
-    """Fills a keypoint cache.
+class CacheFilling(LightningModule, ABC):
+    """Fills a cache.
 
     Process r of n begins with the clips r, r + n, r + 2 n, ... and then helps the others with theirs: a clip that
     somebody works on is locked (see `keypoints.ledger`), so none is made twice and nobody waits at the end. What is
     made of a clip does not depend on who makes it.
+
+    Args:
+        ledger: the cache.
+        clips: what it is filled with.
+        through: is told of every clip that is through, here or elsewhere.
+    """
+
+    def __init__(self, ledger: ClipLedger[Any], clips: Sequence[ClipMedia], through: Callable[[], None]) -> None:
+        super().__init__()
+        self.ledger = ledger
+        self.clips = clips
+        self.through = through
+
+    @abstractmethod
+    def place(self, device: str) -> None:
+        """Run on a device: "cpu", "cuda:0", ...."""
+
+    @abstractmethod
+    def made(self, clips: Iterable[ClipMedia]) -> Generator[Any, None, None]:
+        """What `ledger.write` takes, or `FailedClip`, of each of the clips, as soon as it is done."""
+
+    def setup(self, stage: str) -> None:
+        """Place the networks on this process's device; `stage` is Lightning's."""
+        self.place(str(self.trainer.strategy.root_device))
+
+    def predict_dataloader(self) -> "Groups":
+        """This process's clips in groups, then those of the others."""
+        rank, world = self.trainer.global_rank, self.trainer.world_size
+        order = [clip for turn in range(world) for clip in self.clips[(rank + turn) % world :: world]]
+        return Groups([order[start : start + GROUP] for start in range(0, len(order), GROUP)])
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Nothing to move: clips are files still."""
+        return batch
+
+    def predict_step(self, batch: list[ClipMedia], batch_idx: int) -> int:
+        """Make a group of clips and write each as soon as it is done; gives how many were read.
+
+        Raises:
+            InputError: the cache cannot be written to.
+        """
+        count = 0
+        with self.ledger, closing(self.made(self.ledger.claim(batch, self.through))) as results:
+            for result in results:
+                if isinstance(result, FailedClip):
+                    self.ledger.fail(result)
+                else:
+                    self.ledger.write(result)
+                self.through()
+                count += 1
+        return count
+
+    def on_predict_end(self) -> None:
+        """Wait for the clips that other processes have at hand: the summary counts them."""
+        self.trainer.strategy.barrier("extraction")
+
+
+class Extraction(CacheFilling):
+    """Fills a keypoint cache; see `CacheFilling`.
 
     Args:
         pipeline: from media to poses.
@@ -54,55 +114,16 @@ class Extraction(LightningModule):
         through: Callable[[], None],
         looked: Callable[[int], None],
     ) -> None:
-        super().__init__()
+        super().__init__(ledger, clips, through)
         self.pipeline = pipeline
-        self.ledger = ledger
-        self.clips = clips
+        self.choose = ledger.choose
         self.sketch = sketch
-        self.through = through
         self.looked = looked
 
-    def setup(self, stage: str) -> None:
-        """Place the networks on this process's device; `stage` is Lightning's."""
-        self.pipeline.place(str(self.trainer.strategy.root_device))
+    def place(self, device: str) -> None:
+        """See `CacheFilling`."""
+        self.pipeline.place(device)
 
-    def predict_dataloader(self) -> "Groups":
-        """This process's clips in groups, then those of the others."""
-        rank, world = self.trainer.global_rank, self.trainer.world_size
-        order = [clip for turn in range(world) for clip in self.clips[(rank + turn) % world :: world]]
-        return Groups([order[start : start + GROUP] for start in range(0, len(order), GROUP)])
-
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Nothing to move: clips are files still."""
-        return batch
-
-    def predict_step(self, batch: list[ClipMedia], batch_idx: int) -> int:
-        """Extract a group of clips and write each as soon as it is done; gives how many were read.
-
-        Raises:
-            InputError: the cache cannot be written to.
-        """
-        count = 0
-        with (
-            self.ledger,
-            closing(
-                self.pipeline.run(
-                    self.ledger.claim(batch, self.through),
-                    choose=self.ledger.choose,
-                    sketch=self.sketch,
-                    looked=self.looked,
-                )
-            ) as results,
-        ):
-            for result in results:
-                if isinstance(result, FailedClip):
-                    self.ledger.fail(result)
-                else:
-                    self.ledger.write(result)
-                self.through()
-                count += 1
-        return count
-
-    def on_predict_end(self) -> None:
-        """Wait for the clips that other processes have at hand: the summary counts them."""
-        self.trainer.strategy.barrier("extraction")
+    def made(self, clips: Iterable[ClipMedia]) -> Generator[ClipPoses | FailedClip, None, None]:
+        """See `CacheFilling`."""
+        return self.pipeline.run(clips, choose=self.choose, sketch=self.sketch, looked=self.looked)
