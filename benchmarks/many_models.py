@@ -71,7 +71,7 @@ def stacked(data: Demo, folder: Path) -> float:
         callbacks=[timer, MemberRuns(runs, folder / "whole.ckpt")],
     )
     trainer.fit(StackedPoseSimilarity(members, [data] * MEMBERS), datamodule=StackedPairs([data] * MEMBERS))
-    return EPOCHS * len(data.train_dataloader()) / sum(timer.seconds[1:])
+    return EPOCHS * len(data.pair_loader()) / sum(timer.seconds[1:])
 
 
 def sweep(folder: Path, data: Path, epochs: int) -> float:
@@ -128,7 +128,7 @@ def main() -> None:
         data.setup("fit")
         alone, together = [], []
         for i in range(arguments.rounds):
-            alone.append(timed(bare, data.train_dataloader(), EPOCHS))
+            alone.append(timed(bare, data.pair_loader(), EPOCHS))
             together.append(stacked(data, folder / f"stack_{i}"))
         cost = statistics.median(a / b for a, b in zip(alone, together, strict=True))
         print_table(

@@ -44,6 +44,7 @@ def clips(n: int, types: int, seed: int) -> EmbeddedClips:
         clip=index,
         action=torch.multinomial(share, n, replacement=True, generator=generator),
         score=100 * torch.rand(n, generator=generator, dtype=torch.float64),
+        score_range=torch.tensor([[0.0, 100.0]], dtype=torch.float64).expand(n, 2),
         difficulty=unknown,
         group=torch.full((n,), -1),
         phases=begins,

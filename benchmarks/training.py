@@ -136,7 +136,7 @@ def main() -> None:
         data = Demo(root=str(folder / "demo"))
         data.prepare_data()
         data.setup("fit")
-        loader = data.train_dataloader()
+        loader = data.pair_loader()
         speeds: dict[str, list[float]] = {"bare": [], "ours": [], "pyg": []}
         for _ in range(rounds):
             speeds["bare"].append(timed(bare, loader, EPOCHS - 1))

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from scipy.io import loadmat
 
 from datamodules.base import PoseDataModule
-from datamodules.cache import list_clips
 from datamodules.clips import ClipLabel
 from datamodules.media import ClipMedia
 from datamodules.media_files import matching
@@ -115,7 +114,7 @@ class AQA7(PoseDataModule):
     def labels(self) -> list[ClipLabel]:
         """The rows of the two lists, and the cached clips of the same sports that have no score."""
         labels = self._listed()
-        return labels + unlisted_labels(list_clips(self.cache), labels, self.sports)
+        return labels + unlisted_labels(self.cached_clips(), labels, self.sports)
 
     def known_extra(self, clip_id: str) -> bool:
         """Clips of the dataset whose sport is not in use."""

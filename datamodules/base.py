@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from lightning import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+from numpy.typing import NDArray
+from torch import Tensor
 
 from datamodules.cache import list_clips, read_cache
 from datamodules.clips import (
@@ -16,9 +18,12 @@ from datamodules.clips import (
     Tracks,
     build_tracks,
     codes,
+    no_poses,
     phase_times,
     sample_keypoints,
 )
+from datamodules.exemplars import ExemplarLoader, ExemplarRule, ExemplarSampler
+from datamodules.feature_cache import list_features, read_features
 from datamodules.loaders import ClipLoader
 from datamodules.media import ClipMedia
 from datamodules.normalisation import Normalisation
@@ -33,9 +38,9 @@ Loaders = list[ClipLoader]
 class PoseDataModule(LightningDataModule):
     """Base of all datasets: a subclass says where its keypoint cache is and what its labels are.
 
-    Training gives `PairBatch`es; validation, test and prediction give two loaders of `ClipBatch`es: the exemplars
-    (always from the training part) and the clips to score. `val` is split off the training part, by group where groups
-    exist; at test time the whole training part serves as exemplars.
+    Training gives `PairBatch`es, or `ExemplarBatch`es where `exemplar_pairs` says so; validation, test and prediction
+    give two loaders of `ClipBatch`es: the exemplars (always from the training part) and the clips to score. `val` is
+    split off the training part, by group where groups exist; at test time the whole training part serves as exemplars.
 
     Args:
         cache: folder of the keypoint cache (docs/keypoint-cache.md).
@@ -46,6 +51,8 @@ class PoseDataModule(LightningDataModule):
         val_share: share of the training part held out for validation, in (0, 1).
         split_seed: seed of that split; not the seed of training, so that runs with several seeds share it.
         seed: seed of the stream of pairs; the command line sets it to `seed_everything`.
+        exemplar_pairs: train on pairs of whole clips, for regression against exemplars, instead of pairs of poses.
+        features: folder of a feature cache (docs/clip-features.md), which takes the place of the keypoint cache.
 
     Raises:
         InputError: labels and cache do not fit together, or nothing can be learnt from them.
@@ -68,6 +75,8 @@ class PoseDataModule(LightningDataModule):
         val_share: float = 0.2,
         split_seed: int = 0,
         seed: int = 0,
+        exemplar_pairs: ExemplarRule | None = None,
+        features: str | None = None,
     ) -> None:
         super().__init__()
         if frames_per_clip < 1 or batch_size < 1:
@@ -82,6 +91,8 @@ class PoseDataModule(LightningDataModule):
         self.val_share = val_share
         self.split_seed = split_seed
         self.seed = seed
+        self.exemplar_pairs = exemplar_pairs
+        self.features = None if features is None else Path(features)
         self.rejected: list[tuple[str, str]] = []
         self._keypoints: SampledKeypoints | None = None  # of the clips to test or predict
 
@@ -98,6 +109,10 @@ class PoseDataModule(LightningDataModule):
     def media(self) -> Sequence[ClipMedia]:
         """The photographs and videos that keypoints can be extracted from (see `datamodules.media.MediaSource`)."""
         raise InputError(f"{type(self).__name__} has no photographs or videos; its keypoints come with it")
+
+    def cached_clips(self) -> list[str]:
+        """Ids of the clips of the cache in use, sorted."""
+        return list_clips(self.cache) if self.features is None else list_features(self.features)
 
     # What Lightning and the model ask for -------------------------------------------------------------------------
 
@@ -123,15 +138,38 @@ class PoseDataModule(LightningDataModule):
         self.clips = [label for part in parts.values() for label in part]
         self.part = np.repeat(list(parts), [len(part) for part in parts.values()])
         self._check_learnable(parts)
-        self.tracks = build_tracks(read_cache(self.cache, [label.clip_id for label in self.clips]), self.normalisation)
+        self._read_content()
         self._build_table()
         if stage == "fit":
-            self._sampler()  # complains before anything is written
+            self.train_dataloader()  # complains before anything is written
 
-    def train_dataloader(self) -> PairLoader:
+    def train_dataloader(self) -> PairLoader | ExemplarLoader:
         """Batches of pairs of the training part without `val`."""
+        if self.exemplar_pairs is None:
+            return self.pair_loader()
+        training = self.action[: int((self.part == "train").sum())]  # the training clips come first
+        low, high = self.table["score_range"].unbind(1)
+        return ExemplarLoader(
+            self.tracks,
+            self.table["features"],
+            (self.table["score"] - low) / (high - low),
+            ExemplarSampler(training, self.exemplar_pairs, self.seed),
+            self._frames,
+            self.batch_size,
+            *self._process(),
+        )
+
+    def pair_loader(self) -> PairLoader:
+        """Batches of pairs of poses."""
         sampler = self._sampler()
         return PairLoader(self._first_tracks(len(sampler.order)), sampler, self.batch_size, *self._process())
+
+    def training_scores(self) -> tuple[Tensor, Tensor]:
+        """Relative scores [n] and actions [n] of the training clips without `val`, as `ExemplarBatch` has them."""
+        count = int((self.part == "train").sum())
+        low, high = self.score_range[:count].T
+        score = np.array([label.score for label in self.clips[:count]])
+        return torch.from_numpy((score - low) / (high - low)), torch.from_numpy(self.action[:count])
 
     def val_dataloader(self) -> Loaders:
         """Exemplars (train without val), then val."""
@@ -154,6 +192,8 @@ class PoseDataModule(LightningDataModule):
             perturbation: what happens to the keypoints.
             seed: of its draws, which depend on nothing else but the clips' names.
         """
+        if self.features is not None:
+            raise InputError("data.features: clip features have no keypoints to perturb")
         loader = self._loader("query")
         if self._keypoints is None:  # the cache is read again, so that training does not carry pixels along
             names = [label.clip_id for label, part in zip(self.clips, self.part, strict=True) if part == "query"]
@@ -165,8 +205,10 @@ class PoseDataModule(LightningDataModule):
     # How ----------------------------------------------------------------------------------------------------------
 
     def _checked_labels(self) -> list[ClipLabel]:
-        if not self.cache.is_dir():
-            raise InputError(f"{self.cache}: no keypoint cache there. {self.how_to_get}".strip())
+        folder, what = (self.cache, "keypoint") if self.features is None else (self.features, "feature")
+        if not folder.is_dir():
+            how = self.how_to_get if self.features is None else "Make one: python run.py features --help"
+            raise InputError(f"{folder}: no {what} cache there. {how}".strip())
         labels = list(self.labels())
         ids = [label.clip_id for label in labels]
         if len(set(ids)) < len(ids):
@@ -178,15 +220,17 @@ class PoseDataModule(LightningDataModule):
                     f"clip {label.clip_id!r} of the {label.part} part has the score {label.score}; give it a finite "
                     "score or leave it to be predicted"
                 )
-        cached = set(list_clips(self.cache))
+        cached = set(self.cached_clips())
         if missing := [name for name in ids if name not in cached]:
+            how = f"docs/keypoint-cache.md) or take them out of the labels. {self.how_to_get}"
+            if self.features is not None:
+                how = "python run.py features --help) or take them out of the labels."
             raise InputError(
-                f"{self.cache}: no keypoints of {_some(missing)} that the labels name; extract them (see "
-                f"docs/keypoint-cache.md) or take them out of the labels. {self.how_to_get}".strip()
+                f"{folder}: no {what}s of {_some(missing)} that the labels name; extract them (see {how}".strip()
             )
         if extra := sorted(name for name in cached.difference(ids) if not self.known_extra(name)):
             raise InputError(
-                f"{self.cache}: holds {_some(extra)} that no label names; label them (without a score, to predict "
+                f"{folder}: holds {_some(extra)} that no label names; label them (without a score, to predict "
                 "them) or take them out of the cache"
             )
         return labels
@@ -208,6 +252,15 @@ class PoseDataModule(LightningDataModule):
                     "clips."
                 )
 
+    def _read_content(self) -> None:
+        names = [label.clip_id for label in self.clips]
+        if self.features is None:
+            self.tracks = build_tracks(read_cache(self.cache, names), self.normalisation)
+            self._features, self._frames = torch.zeros(len(self.tracks.clip), 0, 0), self.frames_per_clip
+        else:
+            self.tracks, self._frames = no_poses(len(names)), 0
+            self._features = torch.from_numpy(read_features(self.features, names).features)
+
     def _build_table(self) -> None:
         clips, tracks = self.clips, self.tracks
         self.action, self.action_names = codes([label.action for label in clips])
@@ -215,22 +268,39 @@ class PoseDataModule(LightningDataModule):
         self.covariate_names = sorted({name for label in clips for name in label.covariates})
         covariates = [codes([label.covariates.get(name) for label in clips])[0] for name in self.covariate_names]
         bounds = [
-            phase_times(clips[clip], tracks.frame[begin:end])
+            phase_times(clips[clip], tracks.frame[begin:end]) if begin < end else [0.0, 1.0]
             for clip, begin, end in zip(tracks.clip, tracks.start, tracks.start[1:], strict=False)
         ]
         phases = np.full((len(bounds), max(len(row) for row in bounds)), np.nan)
         for i, row in enumerate(bounds):
             phases[i, : len(row)] = row
+        self.score_range = self._score_ranges()
         columns = {
             "clip": np.arange(len(clips)),
             "action": self.action,
             "score": np.array([label.score for label in clips], dtype=np.float64),
+            "score_range": self.score_range,
             "difficulty": np.array([label.difficulty for label in clips], dtype=np.float64),
             "group": group,
             "covariates": np.stack(covariates, axis=1) if covariates else np.empty((len(clips), 0), dtype=np.int64),
         }
         self.table = {name: torch.from_numpy(column[tracks.clip]) for name, column in columns.items()}
-        self.table["phases"] = torch.from_numpy(phases)
+        self.table |= {"phases": torch.from_numpy(phases), "features": self._features}
+
+    def _score_ranges(self) -> NDArray[np.float64]:
+        """For each clip the range [n, 2] of the training scores (`val` among them) that its score is relative to.
+
+        That of its action where the headline is "fisher" and the action's scores differ, else that of all.
+        """
+        official = self.part != "query"
+        score = np.array([label.score for label in self.clips], dtype=np.float64)
+        ranges = np.tile([score[official].min(), score[official].max()], (len(score), 1))
+        if self.headline == "fisher":
+            for action in np.unique(self.action[official]):
+                own = score[official & (self.action == action)]
+                if own.min() < own.max():
+                    ranges[self.action == action] = own.min(), own.max()
+        return ranges
 
     def _sampler(self) -> PairSampler:
         count = int((self.part == "train").sum())  # the training clips come first
@@ -239,7 +309,7 @@ class PoseDataModule(LightningDataModule):
 
     def _loader(self, *parts: str) -> ClipLoader:
         chosen = np.flatnonzero(np.isin(self.part, parts)[self.tracks.clip])
-        return ClipLoader(self.tracks, self.table, chosen, self.frames_per_clip, *self._process())
+        return ClipLoader(self.tracks, self.table, chosen, self._frames, *self._process())
 
     def _first_tracks(self, clips: int) -> Tracks:
         """The tracks of the first clips, whose poses come first as well."""

@@ -84,6 +84,13 @@ class Tracks:
         return rows
 
 
+def no_poses(clips: int) -> Tracks:
+    """One track a clip, without poses, for data that are clip features."""
+    nothing = np.zeros(0, dtype=np.int64)
+    start = np.zeros(clips + 1, dtype=np.int64)
+    return Tracks(np.zeros((0, 15, 2), np.float32), nothing, start, np.arange(clips), nothing, nothing)
+
+
 def build_tracks(table: PoseTable, normalisation: Normalisation) -> Tracks:
     """Normalise every pose of a cache, leave out frames without a joint and tracks without a pose.
 

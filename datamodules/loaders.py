@@ -12,6 +12,8 @@ from datamodules.clips import Tracks
 from scoring.clips import ClipBatch
 
 POSES_PER_BATCH = 16_384
+LEAST = 32
+"""Poses that a clip counts as at the least: features of its windows may be served in their place."""
 
 
 class ClipLoader:
@@ -24,7 +26,7 @@ class ClipLoader:
         tracks: the poses.
         table: what `ClipBatch` holds beside the poses, one row a track.
         chosen: [n] indices of the tracks to give out.
-        frames_per_clip: T.
+        frames_per_clip: T; 0 for no poses.
         rank, world_size: this process and how many there are.
     """
 
@@ -43,7 +45,7 @@ class ClipLoader:
         self.every = torch.from_numpy(chosen)
         mine = chosen[rank::world_size] if len(chosen) > rank else chosen[:1]
         self.chosen = torch.from_numpy(np.ascontiguousarray(mine))
-        self.batch_size = max(1, POSES_PER_BATCH // frames_per_clip)
+        self.batch_size = max(1, POSES_PER_BATCH // max(frames_per_clip, LEAST))
 
     def showing(self, poses: NDArray[np.float32]) -> "ClipLoader":
         """The same clips with other poses.

@@ -24,7 +24,7 @@ class StackedPairs(LightningDataModule):
 
     def train_dataloader(self) -> "StackedLoader":
         """The members' pairs, batch by batch."""
-        return StackedLoader([member.train_dataloader() for member in self.members])
+        return StackedLoader([member.pair_loader() for member in self.members])
 
     def val_dataloader(self) -> range:
         """A batch a member: its number."""

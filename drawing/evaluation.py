@@ -148,6 +148,8 @@ def random_pairs(scored: EmbeddedClips, seed: int = 0) -> tuple[Tensor, Tensor]:
         The two poses of each pair [2, P], numbered through all tracks: track x T + time; and the scores [P].
     """
     n, times = scored.embedding.shape[:2]
+    if not scored.poses.shape[1]:  # the data are features: there is nothing to show
+        n = 0
     if n < 2 or not times:
         return torch.empty(2, 0, dtype=torch.int64), torch.empty(0, dtype=torch.float64)
     generator = torch.Generator().manual_seed(seed)

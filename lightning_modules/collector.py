@@ -8,7 +8,10 @@ from torchmetrics.utilities import dim_zero_cat
 from scoring.clips import ClipBatch, EmbeddedClips
 from scoring.per_clip import first_of_each
 
-FIELDS = ("embedding", "poses", "track", "clip", "action", "score", "difficulty", "group", "phases", "covariates")
+FIELDS = (
+    "embedding", "poses", "track", "clip", "action", "score", "score_range", "difficulty", "group", "phases",
+    "covariates",
+)  # fmt: skip
 
 
 class ClipCollector(Metric):
@@ -27,8 +30,9 @@ class ClipCollector(Metric):
 
     def update(self, batch: ClipBatch, embedding: Tensor) -> None:
         """Add a batch of B tracks and the embeddings [B, T, E] of their poses."""
-        for name, value in {**batch, "embedding": embedding}.items():
-            getattr(self, name).append(value)
+        known = {**batch, "embedding": embedding}
+        for name in FIELDS:
+            getattr(self, name).append(known[name])
 
     def compute(self) -> Tensor:
         """How many tracks this process has."""

@@ -1,52 +1,23 @@
 """GCN-PSN as a LightningModule: a Siamese network around any pose encoder."""
 
-from collections.abc import Sequence
-from typing import Any, Literal, Protocol, cast
+from typing import ClassVar
 
 import torch
-from lightning import LightningModule
-from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 
 from errors import InputError
-from lightning_modules.collector import ClipCollector
-from scoring.clips import ClipBatch, EmbeddedClips, PairBatch
-from scoring.collapse import is_collapsed, spread
-from scoring.evaluation import Evaluation, evaluate
+from lightning_modules.clip_model import ClipModel
+from scoring.clips import PairBatch
 from scoring.losses import ContrastiveLoss
 from scoring.scorers import ClipScorer
-from scoring.selection import headline_rho
 
 
-class ClipSource(Protocol):
-    """What the module asks of the data module beside its batches."""
-
-    @property
-    def headline(self) -> Literal["fisher", "pooled"]:
-        """Which rho is the result."""
-
-    @property
-    def synthetic(self) -> bool:
-        """Whether the poses are made up."""
-
-    @property
-    def action_names(self) -> Sequence[str]:
-        """By action index."""
-
-    @property
-    def covariate_names(self) -> Sequence[str]:
-        """One for each column of `covariates`."""
-
-
-class PoseSimilarity(LightningModule):
+class PoseSimilarity(ClipModel):
     """Trains an encoder with the contrastive loss and scores clips by what it learnt.
-
-    Validation, test and prediction get two data loaders: exemplars, then the clips to score.
 
     Args:
         encoder: poses [B, 15, C] to embeddings [B, E].
-        scorers: from embedded poses to clip scores; the first stands for the model (checkpoints are chosen by it), the
-            others are reported beside it. Their options are chosen on the validation part and kept in the checkpoint.
+        scorers: see `ClipModel`.
         margin: m of eq. (4), in cosine distance, (0, 2].
         lr: learning rate of Adam.
         temporal_head: from the embeddings of a clip's poses [..., T, E] to those of fewer moments [..., S, E']; none if
@@ -56,6 +27,13 @@ class PoseSimilarity(LightningModule):
         InputError: margin or lr out of range, no scorer, a checkpoint of another model.
     """
 
+    advice: ClassVar[str] = (
+        "The embeddings have collapsed: every pose gets the same one, so all distances are alike and nothing "
+        "can be ranked. With the paper's 2 ReLU channels some seeds die. Try another seed "
+        "(--seed_everything 1), wider graph layers (--model.encoder.channels 16) or another activation "
+        "(--model.encoder.activation torch.nn.ELU)."
+    )
+
     def __init__(
         self,
         encoder: nn.Module,
@@ -64,27 +42,28 @@ class PoseSimilarity(LightningModule):
         lr: float = 1e-4,
         temporal_head: nn.Module | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(scorers)
         if not 0 < margin <= 2 or not lr > 0:
             raise InputError(
                 f"margin must lie in (0, 2], the range of the cosine distance, and lr above 0; got {margin} and {lr}"
             )
-        names = [scorer.name for scorer in scorers]
-        if not names or len(set(names)) < len(names):
-            raise InputError(f"scorers: give at least one, and none twice; got {names}")
         self.encoder = encoder
         self.temporal_head = temporal_head
-        self.scorers = nn.ModuleList(scorers)
         self.loss = ContrastiveLoss(margin)
         self.lr = lr
-        self.exemplars, self.queries = ClipCollector(), ClipCollector()
-        self.best_spearman: Tensor
-        self.register_buffer("best_spearman", torch.tensor(-torch.inf, dtype=torch.float64))
-        self.evaluation: Evaluation | None = None
-        self.scored: EmbeddedClips | None = None  # the tracks behind `evaluation` and `predictions`
-        self.predictions: dict[str, Tensor] = {}  # by scorer, a number a track of `scored`
-        self.collapsed = False  # whether every embedding of the last evaluation was the same
-        self._told_collapse = False
+
+    def setup(self, stage: str) -> None:
+        """Refuse data that give no pairs of poses; `stage` is Lightning's.
+
+        Raises:
+            InputError: they serve features, or pairs of clips.
+        """
+        data = self._data()
+        if data.features is not None or data.exemplar_pairs is not None:
+            raise InputError(
+                "PoseSimilarity learns from pairs of poses, and the data give clip features or pairs of clips; leave "
+                "data.features and data.exemplar_pairs out, or take another model (--config core.yaml)"
+            )
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Adam, as in the paper (section IV-C)."""
@@ -95,9 +74,9 @@ class PoseSimilarity(LightningModule):
         embedding: Tensor = self.encoder(poses.flatten(0, -3)).unflatten(0, poses.shape[:-2])
         return embedding
 
-    def embed_clips(self, poses: Tensor) -> Tensor:
+    def embed_clips(self, content: Tensor) -> Tensor:
         """The poses [B, T, 15, C] of clips to the embeddings of their moments [B, S, E]."""
-        embedding: Tensor = self(poses)
+        embedding: Tensor = self(content)
         return embedding if self.temporal_head is None else self.temporal_head(embedding)
 
     def training_step(self, batch: PairBatch, batch_idx: int) -> Tensor:
@@ -105,129 +84,3 @@ class PoseSimilarity(LightningModule):
         first, second = self.encoder(batch["poses"].flatten(0, 1)).chunk(2)
         loss: Tensor = self.loss(first, second, batch["similar"])
         return loss
-
-    # Validation, test and prediction: embed, gather, score ---------------------------------------------------------
-
-    def validation_step(self, batch: ClipBatch, batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Embed a batch of exemplars (loader 0) or of clips to score (loader 1)."""
-        self.predict_step(batch, batch_idx, dataloader_idx)
-
-    test_step = validation_step
-
-    def predict_step(self, batch: ClipBatch, batch_idx: int, dataloader_idx: int = 0) -> Tensor:
-        """As `validation_step`; gives the embeddings [B, S, E]."""
-        collector = self.queries if dataloader_idx else self.exemplars
-        embedding = self.embed_clips(batch["poses"])
-        collector.update(batch, embedding)
-        return embedding
-
-    def on_validation_epoch_end(self) -> None:
-        """Choose the scorers' options on the validation part, log how well they rank it."""
-        exemplars, queries = self._gather()
-        self.scored = queries
-        fitting = self.trainer.state.fn == "fit"
-        metrics = self.validate_clips(queries, exemplars, self._source().headline, fitting)
-        self.log("val/spearman", metrics.pop("val/spearman"), prog_bar=True, sync_dist=True)
-        self.log_dict(metrics, sync_dist=True)
-        if not fitting:
-            self.evaluate_clips(queries, exemplars, self._source())
-
-    def validate_clips(
-        self, queries: EmbeddedClips, exemplars: EmbeddedClips, headline: Literal["fisher", "pooled"], fitting: bool
-    ) -> dict[str, float]:
-        """What a validation logs: how well every scorer ranks the queries, and whether the embeddings have collapsed.
-
-        Args:
-            queries: the validation part.
-            exemplars: the training part without it.
-            headline: which rho.
-            fitting: whether scorers choose their options here, and the best rho so far is kept.
-        """
-
-        def quality(prediction: Tensor) -> float:
-            return headline_rho(queries, prediction, headline)
-
-        metrics = {"val/spearman": 0.0}
-        for scorer in self._scorers():
-            if fitting:
-                self.predictions[scorer.name] = scorer.choose(queries, exemplars, quality)
-            else:
-                self.predictions[scorer.name] = scorer(queries, exemplars)
-            metrics[f"val/spearman_{scorer.name}"] = quality(self.predictions[scorer.name])
-        metrics["val/spearman"] = metrics[f"val/spearman_{self._scorers()[0].name}"]
-        if fitting:
-            self.best_spearman.fill_(max(self.best_spearman.item(), metrics["val/spearman"]))
-            metrics["val/spearman_best"] = self.best_spearman.item()
-        self._check_collapse(queries)
-        return metrics | {"val/collapsed": float(self.collapsed), "val/spread": float(spread(queries.embedding))}
-
-    def on_test_epoch_end(self) -> None:
-        """Score the test part with the options chosen on validation."""
-        exemplars, queries = self._gather()
-        for scorer in self._scorers():
-            self.predictions[scorer.name] = scorer(queries, exemplars)
-        self._check_collapse(queries)
-        self.evaluate_clips(queries, exemplars, self._source())
-
-    def on_predict_epoch_end(self) -> None:
-        """Score the clips to predict."""
-        exemplars, queries = self._gather()
-        self._check_collapse(queries)
-        self.scored = queries
-        for scorer in self._scorers():
-            self.predictions[scorer.name] = scorer(queries, exemplars)
-
-    def evaluate_clips(self, queries: EmbeddedClips, exemplars: EmbeddedClips, source: ClipSource) -> None:
-        """Judge `predictions`: sets `scored` and `evaluation`.
-
-        Args:
-            queries: the clips that were scored.
-            exemplars: those that they were scored by.
-            source: where they come from.
-        """
-        self.scored = queries
-        self.evaluation = evaluate(
-            queries,
-            exemplars,
-            self.predictions,
-            headline=source.headline,
-            action_names=source.action_names,
-            covariate_names=source.covariate_names,
-            calibrated={scorer.name: scorer.calibrated for scorer in self._scorers()},
-            synthetic=source.synthetic,
-        )
-
-    def _gather(self) -> tuple[EmbeddedClips, EmbeddedClips]:
-        return self.exemplars.gather(), self.queries.gather()
-
-    def _check_collapse(self, queries: EmbeddedClips) -> None:
-        self.collapsed = is_collapsed(queries.embedding)
-        if self.collapsed and not self._told_collapse:
-            self._told_collapse = True
-            rank_zero_warn(
-                "The embeddings have collapsed: every pose gets the same one, so all distances are alike and nothing "
-                "can be ranked. With the paper's 2 ReLU channels some seeds die. Try another seed "
-                "(--seed_everything 1), wider graph layers (--model.encoder.channels 16) or another activation "
-                "(--model.encoder.activation torch.nn.ELU)."
-            )
-
-    def _scorers(self) -> list[ClipScorer]:
-        return [cast(ClipScorer, scorer) for scorer in self.scorers]
-
-    def _source(self) -> ClipSource:
-        return cast(ClipSource, self.trainer.datamodule)  # type: ignore[attr-defined]  # set by Trainer, not declared
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse the checkpoint of another model in one line.
-
-        Raises:
-            InputError: names or shapes of the weights differ.
-        """
-        mine, theirs = self.state_dict(), checkpoint["state_dict"]
-        for name in sorted(mine.keys() | theirs.keys()):
-            shapes = [tuple(state[name].shape) if name in state else "absent" for state in (theirs, mine)]
-            if shapes[0] != shapes[1]:
-                raise InputError(
-                    f"the checkpoint is of another model: {name} is {shapes[0]} there and {shapes[1]} in this config; "
-                    "use the config.yaml in the checkpoint's run folder"
-                )

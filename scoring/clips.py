@@ -23,11 +23,13 @@ class ClipBatch(TypedDict):
     """Tracks (one person in one clip each) sampled at T relative times, with what is known about their clips.
 
     Shapes:
-        poses: [B, T, 15, C] float, normalised; T is the data module's `frames_per_clip`.
+        poses: [B, T, 15, C] float, normalised; T is the data module's `frames_per_clip`, 0 where it serves features.
+        features: [B, W, C] float, clip features of W windows; W is 0 where the data module serves poses.
         track: [B] int64, index of the track in the data module; tells copies apart from different tracks.
         clip: [B] int64, index of the clip: the tracks of a clip with several performers share it.
         action: [B] int64, index of the action.
         score: [B] float64, expert score; NaN where unknown.
+        score_range: [B, 2] float64, lowest and highest training score that the clip's score is relative to.
         difficulty: [B] float64, degree of difficulty; NaN where there is none.
         group: [B] int64, athlete or event; -1 where unknown.
         phases: [B, P + 1] float64, relative times in [0, 1] at which phases begin, first 0 and last 1, padded with NaN.
@@ -35,14 +37,29 @@ class ClipBatch(TypedDict):
     """
 
     poses: Tensor
+    features: Tensor
     track: Tensor
     clip: Tensor
     action: Tensor
     score: Tensor
+    score_range: Tensor
     difficulty: Tensor
     group: Tensor
     phases: Tensor
     covariates: Tensor
+
+
+class ExemplarBatch(TypedDict):
+    """Pairs of clips of one action for regression against exemplars; the first index is 0 for queries, 1 for exemplars.
+
+    Shapes:
+        poses: [2, B, T, 15, C] and features: [2, B, W, C], as in `ClipBatch`.
+        score: [2, B] float64, relative to the range of the action's training scores: 0 the lowest, 1 the highest.
+    """
+
+    poses: Tensor
+    features: Tensor
+    score: Tensor
 
 
 @dataclass(frozen=True)
@@ -50,8 +67,9 @@ class EmbeddedClips:
     """N tracks with the embeddings of T moments; the other fields are those of `ClipBatch`.
 
     Shapes:
-        embedding: [N, T, E] float, as the encoder gave it (not of unit length), or the temporal head made it.
-        poses: [N, k T, 15, C] float, the normalised poses behind it, k (1 without a temporal head) a moment.
+        embedding: [N, T, E] float, as the encoder gave it (not of unit length), the temporal head made it, or the clip
+            features of T windows.
+        poses: [N, P, 15, C] float, the normalised poses behind it; P is 0 where the data are features.
     """
 
     embedding: Tensor
@@ -60,6 +78,7 @@ class EmbeddedClips:
     clip: Tensor
     action: Tensor
     score: Tensor
+    score_range: Tensor
     difficulty: Tensor
     group: Tensor
     phases: Tensor
@@ -74,15 +93,20 @@ class EmbeddedClips:
 
     @property
     def middle_poses(self) -> Tensor:
-        """The pose in the middle of each moment, [N, T, 15, C]."""
-        share = self.poses.shape[1] // self.embedding.shape[1]
-        return self.poses[:, share // 2 :: share]
+        """The pose in the middle of each of T equal shares of the clip, [N, T, 15, C]."""
+        moments, count = self.embedding.shape[1], self.poses.shape[1]
+        return self.poses[:, (2 * torch.arange(moments, device=self.poses.device) + 1) * count // (2 * moments)]
 
     @property
     def mean_poses(self) -> Tensor:
-        """The mean of each moment's normalised poses, [N, T, 15, C]."""
-        means: Tensor = self.poses.unflatten(1, (self.embedding.shape[1], -1)).mean(2)
-        return means
+        """The mean of the normalised poses in each of T equal shares of the clip, [N, T, 15, C]; needs T poses."""
+        return torch.stack([share.mean(1) for share in self.poses.tensor_split(self.embedding.shape[1], dim=1)], 1)
+
+    @property
+    def relative_score(self) -> Tensor:
+        """The scores [N] relative to `score_range`: 0 the lowest, 1 the highest training score."""
+        low, high = self.score_range.unbind(1)
+        return (self.score - low) / (high - low)
 
     def with_embedding(self, embedding: Tensor) -> "EmbeddedClips":
         """The same tracks with another embedding [N, T, E]."""

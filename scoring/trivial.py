@@ -31,7 +31,7 @@ def trivial_predictions(
       query has one.
     - "mean by <covariate>": mean score of the training clips with the same value of the covariate.
     - "ridge on raw coordinates": per action, on the normalised coordinates of the pose in the middle of each moment,
-      lambda 30.
+      lambda 30; left out where there are no poses.
     - "ridge on averaged coordinates": the same on the mean of each moment's poses; left out where each has only one.
 
     A value that no training clip has gets the mean of all training scores.
@@ -55,6 +55,8 @@ def trivial_predictions(
         predictions[f"mean by {name}"] = _mean_by(
             clips.covariates[:, column], clips.score, queries.covariates[:, column]
         )
+    if not queries.poses.shape[1]:
+        return predictions
     predictions[RAW_RIDGE] = _raw_ridge(queries, known, queries.middle_poses, known.middle_poses)
     if queries.poses.shape[1] > queries.embedding.shape[1]:
         predictions[MEAN_RIDGE] = _raw_ridge(queries, known, queries.mean_poses, known.mean_poses)

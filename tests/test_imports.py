@@ -31,6 +31,14 @@ OWN = {
     ),
     "lightning_modules": ("lightning_modules", "scoring", "datamodules.skeleton", "drawing", "errors", "files"),
     "lightning_modules.encoders": ("lightning_modules.encoders", "datamodules.skeleton", "errors"),
+    "lightning_modules.heads": ("lightning_modules.heads", "errors"),
+    "lightning_modules.sources": (
+        "lightning_modules.sources",
+        "lightning_modules.trained",
+        "datamodules.skeleton",
+        "scoring.distances",
+        "errors",
+    ),
     "lightning_modules.extraction": ("keypoints", "datamodules.media", "errors"),
     "lightning_modules.feature_extraction": (
         "lightning_modules.extraction",
@@ -82,6 +90,8 @@ OTHERS: dict[str, tuple[str, ...]] = {
     "run": (),
     "commands.__init__": (),
     "lightning_modules.encoders": ("torch", "torch_geometric"),
+    "lightning_modules.heads": ("torch",),
+    "lightning_modules.sources": ("torch",),
     "lightning_modules.wandb_log": ("lightning", "wandb"),
     "lightning_modules.callbacks.wandb_report": ("lightning", "wandb", "yaml"),
     "datamodules.skeleton": ("numpy", "array_api_compat"),

@@ -7,7 +7,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from lightning_modules.pose_similarity import PoseSimilarity
+from lightning_modules.clip_model import ClipModel
 from trials.trial import Record
 
 COST: Final = "cost.json"
@@ -18,7 +18,7 @@ MOST_CLIPS: Final = 50
 
 
 @torch.inference_mode()
-def cost_of(model: PoseSimilarity, poses: Tensor, record: Record | None) -> dict[str, Any]:
+def cost_of(model: ClipModel, poses: Tensor, record: Record | None) -> dict[str, Any]:
     """The content of cost.json.
 
     Time of inference is from the normalised poses of one clip to its embeddings: the median over clips, one after the

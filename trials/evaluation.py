@@ -13,7 +13,7 @@ from datamodules.base import PoseDataModule
 from errors import InputError
 from files import write_atomically
 from lightning_modules.callbacks.evaluation_report import write_results
-from lightning_modules.pose_similarity import PoseSimilarity
+from lightning_modules.clip_model import ClipModel
 from scoring.clips import ClipBatch, EmbeddedClips
 from scoring.collapse import is_collapsed
 from scoring.scorers import ClipScorer
@@ -89,7 +89,7 @@ def _evaluate(run: Path) -> None:
     write_atomically(run / COST, json.dumps(cost, indent=2) + "\n")
 
 
-def _embed(model: PoseSimilarity, exam: Exam) -> tuple[EmbeddedClips, EmbeddedClips]:
+def _embed(model: ClipModel, exam: Exam) -> tuple[EmbeddedClips, EmbeddedClips]:
     """Exemplars and queries, embedded in the batches of a test."""
     for loader, batches in enumerate((exam.exemplars, exam.queries)):
         for i, batch in enumerate(batches):

@@ -15,7 +15,7 @@ from torch import Tensor
 from datamodules.base import PoseDataModule
 from datamodules.perturbations import Perturbation, curves
 from files import write_atomically
-from lightning_modules.pose_similarity import PoseSimilarity
+from lightning_modules.clip_model import ClipModel
 from scoring.clips import EmbeddedClips
 from scoring.evaluation import clip_table
 from scoring.scorers import ClipScorer
@@ -47,7 +47,7 @@ def perturbed_clips(data: PoseDataModule) -> list[PerturbedClips]:
 
 @torch.inference_mode()
 def robustness(
-    model: PoseSimilarity,
+    model: ClipModel,
     exemplars: EmbeddedClips,
     queries: EmbeddedClips,
     predictions: Mapping[str, Tensor],

@@ -13,7 +13,7 @@ from jsonargparse import ArgumentError, ArgumentParser
 from datamodules.base import PoseDataModule
 from errors import InputError
 from lightning_modules.checkpoint_io import load_checkpoint
-from lightning_modules.pose_similarity import PoseSimilarity
+from lightning_modules.clip_model import ClipModel
 
 OWN: Final = ("datamodules.", "lightning_modules.", "scoring.")
 """Packages whose classes a config may name; layers of `torch.nn` are let through too."""
@@ -42,7 +42,7 @@ def read_config(run: Path) -> dict[str, Any]:
     return config
 
 
-def load_model(run: Path, config: Mapping[str, Any]) -> PoseSimilarity:
+def load_model(run: Path, config: Mapping[str, Any]) -> ClipModel:
     """The model of a run with the weights, and the scorers' settings, of its best checkpoint; in evaluation mode.
 
     Raises:
@@ -53,7 +53,7 @@ def load_model(run: Path, config: Mapping[str, Any]) -> PoseSimilarity:
         raise InputError(f"{run}: was trained in the precision {precision!r}; test it with `python run.py test`")
     path = run / "checkpoints" / "best.ckpt"
     checkpoint = load_checkpoint(path)
-    model: PoseSimilarity = _build("model", PoseSimilarity, config["model"], run)
+    model: ClipModel = _build("model", ClipModel, config["model"], run)
     try:
         model.on_load_checkpoint(checkpoint)
         model.load_state_dict(checkpoint["state_dict"])

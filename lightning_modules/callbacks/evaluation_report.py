@@ -15,7 +15,7 @@ from rich.table import Table
 from torch import Tensor
 
 from files import write_atomically
-from lightning_modules.pose_similarity import PoseSimilarity
+from lightning_modules.clip_model import ClipModel
 from lightning_modules.run_folder import folder_of
 from scoring.evaluation import ClipTable, Evaluation, clip_table
 from scoring.scorers import ClipScorer
@@ -50,7 +50,7 @@ class EvaluationReport(Callback):
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write predictions and say where."""
         folder = folder_of(trainer)
-        if not trainer.is_global_zero or not isinstance(pl_module, PoseSimilarity) or pl_module.scored is None:
+        if not trainer.is_global_zero or not isinstance(pl_module, ClipModel) or pl_module.scored is None:
             return
         path = _folder(folder, "predict") / "predictions.parquet"
         table = clip_table(pl_module.scored, pl_module.predictions)
@@ -59,7 +59,7 @@ class EvaluationReport(Callback):
 
     def _report(self, trainer: Trainer, pl_module: LightningModule, name: str) -> None:
         folder = folder_of(trainer)
-        if not trainer.is_global_zero or not isinstance(pl_module, PoseSimilarity) or pl_module.evaluation is None:
+        if not trainer.is_global_zero or not isinstance(pl_module, ClipModel) or pl_module.evaluation is None:
             return
         evaluation = pl_module.evaluation
         clips, actions = _names(trainer)
@@ -77,7 +77,7 @@ class EvaluationReport(Callback):
 
 
 def write_results(
-    run: Path, part: str, model: PoseSimilarity, dataset: str, clips: Sequence[NamedClip], action_names: Sequence[str]
+    run: Path, part: str, model: ClipModel, dataset: str, clips: Sequence[NamedClip], action_names: Sequence[str]
 ) -> Path:
     """metrics.json, predictions.parquet and pairs.json of a model that has been evaluated.
 

@@ -10,7 +10,7 @@ import yaml
 from lightning import Callback, LightningModule, Trainer
 
 from errors import InputError
-from lightning_modules.pose_similarity import PoseSimilarity
+from lightning_modules.clip_model import ClipModel
 from lightning_modules.run_folder import folder_of
 from lightning_modules.wandb_log import WandbLog, labels, start
 from scoring.evaluation import ClipTable, Evaluation, clip_table, evaluate_table
@@ -116,7 +116,7 @@ class WandbReport(Callback):
         self._log.catch_up()
 
     def _report(self, trainer: Trainer, pl_module: LightningModule, part: str) -> None:
-        if self._log is None or not isinstance(pl_module, PoseSimilarity) or pl_module.scored is None:
+        if self._log is None or not isinstance(pl_module, ClipModel) or pl_module.scored is None:
             return
         source = trainer.datamodule  # type: ignore[attr-defined]  # as in `setup`
         clips = [clip.clip_id for clip in source.clips]
@@ -129,7 +129,7 @@ class WandbReport(Callback):
         self._log.log_metrics({f"{part}/{key}": value for key, value in content.items()}, step=trainer.global_step)
 
 
-def _evaluate(model: PoseSimilarity, table: ClipTable, source: Any) -> Evaluation:
+def _evaluate(model: ClipModel, table: ClipTable, source: Any) -> Evaluation:
     """The evaluation of a validation in training, of which only rho was asked: without the trivial predictors."""
     return evaluate_table(
         table,
@@ -153,9 +153,7 @@ def _predictions(table: ClipTable, clips: Sequence[str], groups: Sequence[str | 
     return _table(columns)
 
 
-def _pictures(
-    model: PoseSimilarity, evaluation: Evaluation, clips: Sequence[str], source: Any, part: str
-) -> dict[str, Any]:
+def _pictures(model: ClipModel, evaluation: Evaluation, clips: Sequence[str], source: Any, part: str) -> dict[str, Any]:
     import wandb
 
     from drawing.embedding import embedding_figure, project  # matplotlib: seconds that training does without

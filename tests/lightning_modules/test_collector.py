@@ -8,10 +8,12 @@ def batch(tracks: list[int]) -> ClipBatch:
     track = torch.tensor(tracks)
     return ClipBatch(
         poses=track[:, None, None, None].expand(-1, 3, 15, 2).float(),
+        features=torch.zeros(len(track), 0, 0),
         track=track,
         clip=track // 2,
         action=track % 2,
         score=track.double(),
+        score_range=torch.tensor([[0.0, 4.0]], dtype=torch.float64).expand(len(track), 2),
         difficulty=torch.full((len(track),), torch.nan, dtype=torch.float64),
         group=-torch.ones_like(track),
         phases=torch.zeros(len(track), 2, dtype=torch.float64),

@@ -26,6 +26,7 @@ def make_clips(
         "clip": index,
         "action": torch.zeros(n, dtype=torch.int64),
         "score": 10 + 90 * random(n),
+        "score_range": torch.tensor([[10.0, 100.0]], dtype=torch.float64).expand(n, 2),
         "difficulty": torch.full((n,), torch.nan, dtype=torch.float64),
         "group": torch.full((n,), -1),
         "phases": torch.tensor([[0.0, 1.0]], dtype=torch.float64).expand(n, 2),

@@ -57,7 +57,7 @@ def test_a_mistake_of_the_program_is_that_runs_line(fitted: Fitted, monkeypatch:
     def broken(*arguments: object, **options: object) -> None:
         raise ZeroDivisionError("a\nbug")
 
-    monkeypatch.setattr("lightning_modules.pose_similarity.evaluate", broken)
+    monkeypatch.setattr("lightning_modules.clip_model.evaluate", broken)
     run = fitted("speed21.yaml")
     assert evaluate_runs([run]) == [f"{run}: ZeroDivisionError: a bug"]
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from datamodules.perturbations import LEVELS, JointNoise, Perturbation, Rotation
-from lightning_modules.pose_similarity import PoseSimilarity
+from lightning_modules.clip_model import ClipModel
 from scoring.clips import ClipBatch, EmbeddedClips
 from scoring.scorers import ClipScorer
 from tests.trials.conftest import CONFIGS
@@ -45,9 +45,9 @@ def test_every_clip_at_every_level(config: str, fitted: Fitted) -> None:
 
 
 @torch.no_grad()
-def embedded(model: PoseSimilarity, batches: list[ClipBatch]) -> EmbeddedClips:
-    columns = {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}  # type: ignore[literal-required]
-    return EmbeddedClips(embedding=torch.stack([model(clip) for clip in columns["poses"]]), **columns)
+def embedded(model: ClipModel, batches: list[ClipBatch]) -> EmbeddedClips:
+    columns = {name: torch.cat([batch[name] for batch in batches]) for name in batches[0] if name != "features"}  # type: ignore[literal-required]
+    return EmbeddedClips(embedding=torch.stack([model.embed_clips(clip) for clip in columns["poses"]]), **columns)
 
 
 @pytest.mark.parametrize("change", [JointNoise(5), Rotation(90)], ids=lambda change: change.name)

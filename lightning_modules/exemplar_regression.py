@@ -1,0 +1,176 @@
+"""Regression against exemplars: any source of clip features under any head (CoRe, TPT, plain regression)."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar, Protocol, cast
+
+import torch
+from lightning.pytorch.utilities import rank_zero_warn
+from torch import Tensor
+
+from errors import InputError
+from lightning_modules.clip_model import ClipModel, ClipSource
+from lightning_modules.heads.base import PairHead
+from lightning_modules.sources.base import FeatureSource
+from lightning_modules.sources.trained import TrainedEmbeddings
+from scoring.clips import EmbeddedClips, ExemplarBatch
+from scoring.regression import RegressionScorer
+from scoring.scorers import ClipScorer
+
+FREE = {"frames_per_clip", "batch_size", "pairs", "seed", "exemplar_pairs", "features", "cache"}
+"""Options of data in which a trained encoder's may differ: they do not change which clips are in the training part."""
+
+
+class PairedClips(ClipSource, Protocol):
+    """What the module asks of the data module beside what every `ClipModel` does."""
+
+    def training_scores(self) -> tuple[Tensor, Tensor]:
+        """Relative scores and actions of the training clips."""
+
+
+class ExemplarRegression(ClipModel):
+    """Trains a head, and its source of features where that has weights, on pairs of a query and an exemplar.
+
+    The data give `ExemplarBatch`es (`data.exemplar_pairs`). Clips are scored by *regression*: the mean over M exemplars
+    of the training part of what the head predicts from each. Over a trained and frozen GCN-PSN (`TrainedEmbeddings`)
+    this is the regression scorer of its embeddings.
+
+    Args:
+        source: from clips to the features of their windows.
+        head: makes the head from the number of windows and their width.
+        scorers: further scorers of the features, reported beside *regression*.
+        exemplars: M.
+        lr: learning rate of Adam for the head.
+        slow_lr: for the source, and what else the head says trains slowly (TPT's decoder); CoRe and TPT take a tenth.
+
+    Raises:
+        InputError: a rate is not above 0, no exemplars, a scorer twice, a checkpoint of another model.
+    """
+
+    advice: ClassVar[str] = (
+        "The predictions have collapsed: every clip gets the same one, and nothing can be ranked. Try another seed "
+        "(--seed_everything 1), lower rates (--model.lr, --model.slow_lr), or another source."
+    )
+
+    def __init__(
+        self,
+        source: FeatureSource,
+        head: Callable[[int, int], PairHead],
+        scorers: list[ClipScorer] | None = None,
+        exemplars: int = 10,
+        lr: float = 1e-3,
+        slow_lr: float = 1e-4,
+    ) -> None:
+        if not lr > 0 or not slow_lr > 0 or exemplars < 1:
+            raise InputError(
+                f"lr and slow_lr must be above 0, exemplars at least 1; got {lr}, {slow_lr} and {exemplars}"
+            )
+        made = head(source.windows, source.width)
+        super().__init__([RegressionScorer(made, exemplars), *(scorers or [])])
+        self.source = source
+        self.content = source.content
+        self.lr, self.slow_lr = lr, slow_lr
+        self.attention: Tensor | None = (
+            None  # [clips, layers, parts, windows] of the last test, where the head has some
+        )
+        self._told_few = False
+
+    @property
+    def head(self) -> PairHead:
+        """The head."""
+        return cast(PairHead, cast(RegressionScorer, self.scorers[0]).head)
+
+    def setup(self, stage: str) -> None:
+        """Fix what the head fixes by the training scores; `stage` is Lightning's.
+
+        Raises:
+            InputError: the data do not fit, or hold clips to test that the source's encoder was trained on.
+        """
+        data = cast(PairedClips, self._data())
+        served = "poses" if data.features is None else "features"
+        if served != self.content:
+            how = "leave data.features out" if served == "features" else "give --data.features"
+            raise InputError(
+                f"the source {type(self.source).__name__} takes {self.content}, the data serve {served}; {how}, or "
+                "take another source"
+            )
+        if isinstance(self.source, TrainedEmbeddings):
+            _check_same_parts(self.source, data)
+        if stage == "fit":
+            if data.exemplar_pairs is None:
+                raise InputError(
+                    "regression against exemplars learns from pairs of clips; give --data.exemplar_pairs '{}', or an "
+                    "overlay that does (--config core.yaml)"
+                )
+            self.head.learn_scores(*data.training_scores())
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Adam with two rates."""
+        slow = [*self.source.parameters(), *self.head.slow_parameters()]
+        ids = {id(weights) for weights in slow}
+        fast = [weights for weights in self.head.parameters() if id(weights) not in ids]
+        trained = [weights for weights in slow if weights.requires_grad]
+        groups: list[dict[str, Any]] = [{"params": fast}, {"params": trained, "lr": self.slow_lr}]
+        return torch.optim.Adam([group for group in groups if group["params"]], lr=self.lr, fused=True)
+
+    def embed_clips(self, content: Tensor) -> Tensor:
+        """The features [B, W, C] of clips."""
+        features: Tensor = self.source(content)
+        return features
+
+    def training_step(self, batch: ExemplarBatch, batch_idx: int) -> Tensor:
+        """The head's loss on a batch of pairs."""
+        clips = batch[self.content]
+        query, exemplar = self.source(clips.flatten(0, 1)).chunk(2)
+        loss: Tensor = self.head.loss(query, exemplar, *batch["score"])
+        return loss
+
+    def has_collapsed(self, queries: EmbeddedClips) -> bool:
+        """Whether all clips of an action get the same prediction, or one that is no number."""
+        prediction = self.predictions[RegressionScorer.name]
+        extents = []
+        for action in queries.action.unique():
+            own = queries.action == action
+            low, high = queries.score_range[own][0]
+            extents.append((prediction[own].max() - prediction[own].min()) / (high - low))
+        return not bool(torch.stack(extents).max() > 1e-6) if len(queries) > 1 else False
+
+    def on_test_epoch_end(self) -> None:
+        """See `ClipModel`; keeps the attention of heads that have some."""
+        super().on_test_epoch_end()
+        look = getattr(self.head, "attention", None)
+        if look is not None and self.scored is not None:
+            features = self.scored.embedding.to(next(self.head.parameters()).dtype)
+            self.attention = torch.cat([look(part) for part in features.split(256)])
+
+    def _gather(self) -> tuple[EmbeddedClips, EmbeddedClips]:
+        exemplars, queries = super()._gather()
+        self._tell_few(exemplars)
+        return exemplars, queries
+
+    def _tell_few(self, exemplars: EmbeddedClips) -> None:
+        wanted = cast(RegressionScorer, self.scorers[0]).exemplars
+        actions, counts = exemplars.action.unique(return_counts=True)
+        few = actions[counts < wanted].tolist()
+        if few and not self._told_few:
+            self._told_few = True
+            names = ", ".join(repr(self._data().action_names[action]) for action in few[:3])
+            more = f" and {len(few) - 3} more" if len(few) > 3 else ""
+            rank_zero_warn(f"fewer than {wanted} exemplars of {names}{more}: all that there are serve.")
+
+
+def _check_same_parts(source: TrainedEmbeddings, data: object) -> None:
+    """Refuse an encoder that was trained on other parts of the same dataset.
+
+    Raises:
+        InputError: an option differs that decides which clips are trained on.
+    """
+    name, options = source.trained_on
+    if name != f"{type(data).__module__}.{type(data).__name__}":
+        return
+    for key, theirs in options.items():
+        ours = getattr(data, key, theirs)
+        if key not in FREE and isinstance(theirs, str | int | float | list | None) and str(ours) != str(theirs):
+            raise InputError(
+                f"{source.checkpoint}: its encoder was trained with data.{key} = {theirs}, here it is {ours}: clips to "
+                "test may be among those that it was trained on; give the checkpoint of a run on the same parts"
+            )

@@ -1,0 +1,27 @@
+"""Embeddings of single poses, averaged over windows; the encoder trains with the head."""
+
+import torch
+from torch import Tensor, nn
+
+from datamodules.skeleton import JOINTS
+from lightning_modules.sources.base import WindowedPoses
+
+
+class PoseEmbeddings(WindowedPoses):
+    """Each pose goes through a pose encoder, and the embeddings of a window are averaged.
+
+    Args:
+        encoder: poses [..., 15, 2] to embeddings [..., E].
+        windows, length: see `WindowedPoses`.
+    """
+
+    def __init__(self, encoder: nn.Module, windows: int = 20, length: int = 9) -> None:
+        with torch.no_grad():
+            width = encoder(torch.zeros(1, len(JOINTS), 2)).shape[-1]
+        super().__init__(windows, length, width)
+        self.encoder = encoder
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Poses [B, T, 15, C] to [B, W, E]."""
+        embedding: Tensor = self.encoder(clips.flatten(0, 1))
+        return self.means(embedding.unflatten(0, clips.shape[:2]))
