@@ -1,4 +1,4 @@
-"""Any folder of videos and photographs."""
+"""Any folder of videos and photographs, or one of them."""
 
 import hashlib
 import os
@@ -31,7 +31,7 @@ class MediaFolder:
     Symbolic links to folders inside `root` are passed over, what they lead to is found where it lies.
 
     Args:
-        root: the folder.
+        root: the folder; or one video, or one image, which is a photograph then.
         cache: folder of the keypoint cache to fill.
         performers: how many people perform in a clip; of the others nothing is kept.
         images: "clip" makes the images of every folder one clip, in the order of the numbers that their names end in;
@@ -56,15 +56,18 @@ class MediaFolder:
         """The clips and photographs, folder by folder; `rejected` is filled with what must be left out, and why.
 
         Raises:
-            InputError: no such folder, it may not be read, or there is neither video nor image in it.
+            InputError: no such folder, it may not be read, or nothing in it is video or image; another kind of file.
         """
         self.rejected = []
-        entries(self.root)  # of the folder itself nothing can be rejected: complain
+        if not self.root.is_file():
+            entries(self.root)  # of the folder itself nothing can be rejected: complain
+        elif not is_video(self.root) and not is_image(self.root):
+            raise InputError(f"{self.root}: is not a folder, and by its name no video or image; check --data.root")
         found = list(self._found())
         if not found and not self.rejected:
             raise InputError(f"{self.root}: no videos and no images in it; check --data.root")
         clips = []
-        for clip, path in zip(_with_own_ids(found, self.root), (clip.files[0] for clip in found), strict=True):
+        for clip, path in zip(_with_own_ids(found, self._folder()), (clip.files[0] for clip in found), strict=True):
             try:
                 check_clip_id(clip.clip_id)
             except InputError as problem:
@@ -73,7 +76,16 @@ class MediaFolder:
                 clips.append(clip)
         return clips
 
+    def _folder(self) -> Path:
+        """The folder that the media lie in."""
+        return self.root.parent if self.root.is_file() else self.root
+
     def _found(self) -> Iterator[ClipMedia]:
+        if self.root.is_file():
+            video = is_video(self.root)
+            frames, performers = (None, self.performers) if video else ((0,), None)
+            yield self._clip(self.root.with_suffix(""), (self.root,), frames, performers)
+            return
         left = [self.root]
         while left:
             folder = left.pop()
@@ -102,10 +114,11 @@ class MediaFolder:
     def _clip(
         self, path: Path, files: tuple[Path, ...], frames: tuple[int, ...] | None, performers: int | None
     ) -> ClipMedia:
-        own = self.root.resolve().name
-        below = files[0].relative_to(self.root).parts
-        parts = path.relative_to(self.root).parts or (own,)
-        return ClipMedia("_".join(parts), below[0] if len(below) > 1 else own, files, frames, performers, self.root)
+        root = self._folder()
+        own = root.resolve().name
+        below = files[0].relative_to(root).parts
+        parts = path.relative_to(root).parts or (own,)
+        return ClipMedia("_".join(parts), below[0] if len(below) > 1 else own, files, frames, performers, root)
 
     def _enters(self, folder: Path) -> bool:
         real = Path(os.path.realpath(folder))
@@ -116,7 +129,7 @@ class MediaFolder:
         return real != Path(os.path.realpath(self.cache))
 
     def _reject(self, path: Path, reason: str) -> None:
-        name = str(path.relative_to(self.root))
+        name = str(path.relative_to(self._folder()))
         self.rejected.append((name if name.isprintable() else repr(name), reason))
 
 

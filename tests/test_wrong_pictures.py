@@ -174,7 +174,7 @@ def test_interrupted_and_continued(tmp_path: Path) -> None:
         (["--data.cache=m/good.png"], ["m/good.png"]),
         (["--data.cache=m/good.png/cache"], ["m/good.png"]),
         (["--data.cache=m"], ["both root and cache"]),
-        (["--data.root=m/good.png"], ["m/good.png", "is not a folder"]),
+        (["--data.root=m/notes.txt"], ["m/notes.txt", "is not a folder, and by its name no video or image"]),
         (["--data.root=empty"], ["empty", "no videos and no images"]),
         (["--data.performers=two"], ["data.performers is 'two', expected a whole number"]),
         (["--data.images=clips"], ["data.images is 'clips'", "did you mean 'clip'?"]),
@@ -188,6 +188,7 @@ def test_wrong_words(
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
     write_photograph(Path("m/good.png"), SOMEBODY)
+    Path("m/notes.txt").write_text("good.png is from August")
     Path("empty").mkdir()
     assert_refused(capsys, tmp_path, [*words(Path("m"), Path("cache")), *more], *essential)
 

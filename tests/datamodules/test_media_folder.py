@@ -152,6 +152,23 @@ def test_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         assert [(clip.clip_id, clip.action) for clip in source.media()] == [("a", "my videos"), ("1", "my videos")]
 
 
+def test_the_root_may_be_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(tmp_path / "mine", "vault.MP4", "anna.jpg", "jump_1.png", "jump_2.png", "notes.txt")
+    monkeypatch.chdir(tmp_path / "mine")
+    for root, folder in ((tmp_path / "mine" / "vault.MP4", tmp_path / "mine"), (Path("vault.MP4"), Path())):
+        (video,) = clips(root, performers=2).values()
+        assert (video.clip_id, video.action, video.frames, video.performers) == ("vault", "mine", None, 2)
+        assert (video.files, video.root) == ((root,), folder)
+    (photograph,) = clips(tmp_path / "mine" / "jump_2.png").values()
+    assert (photograph.clip_id, photograph.frames, photograph.performers) == ("jump_2", (0,), None)
+    with pytest.raises(InputError, match=r"notes.txt: is not a folder, and by its name no video or image; check"):
+        clips(tmp_path / "mine" / "notes.txt")
+    touch(tmp_path / "mine", "a\nb.mp4")
+    source = MediaFolder("a\nb.mp4", "cache")
+    assert source.media() == []
+    assert source.rejected[0][0] == repr("a\nb.mp4")
+
+
 def test_a_folder_without_permission_does_not_stop_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     touch(tmp_path, "closed/a.mp4", "open/b.mp4")
     if os.geteuid() == 0:  # for whom permissions do not exist
