@@ -191,9 +191,8 @@ def _features(column: pa.ChunkedArray) -> npt.NDArray[np.float32]:
     if lists.null_count or values.null_count:
         raise InputError(f"column features holds nulls; {_AGAIN}")
     if len(lengths) > 1 or lengths == {0}:
-        raise InputError(
-            f"column features holds lists of {some(sorted(map(str, lengths)))} numbers, not all of one length; {_AGAIN}"
-        )
+        found = " and ".join(map(str, sorted(lengths)[:3]))
+        raise InputError(f"column features holds lists of {found} numbers instead of one length above 0; {_AGAIN}")
     features = np.array(np.from_dlpack(values.cast(pa.float32(), safe=False)))
     features = features.reshape(len(lists), -1)
     check_finite(features)
