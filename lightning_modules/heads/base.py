@@ -4,8 +4,11 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pdist
 
 from errors import InputError
+
+Pooling = Literal["mean", "concatenate"]
 
 
 class PairHead(nn.Module):
@@ -56,26 +59,43 @@ def pair_differences(scores: Tensor, action: Tensor) -> Tensor:
     Shapes:
         scores: [n] float; action: [n] int.
     """
-    parts = []
-    for one in action.unique():
-        own = scores[action == one]
-        parts.append((own[:, None] - own).abs()[torch.triu(torch.ones(len(own), len(own)), 1).bool()])
+    parts = [pdist(scores[action == one, None], p=1) for one in action.unique()]
     return torch.cat(parts) if parts else scores[:0]
 
 
-def pair_width(windows: int, width: int, pooling: Literal["mean", "concatenate"]) -> int:
+def pair_width(windows: int, width: int, pooling: Pooling) -> int:
     """Length of `pair_vector`."""
     return 2 * width * (1 if pooling == "mean" else windows) + 1
 
 
-def pair_vector(
-    query: Tensor, exemplar: Tensor, exemplar_score: Tensor, pooling: Literal["mean", "concatenate"]
-) -> Tensor:
+def pair_vector(query: Tensor, exemplar: Tensor, exemplar_score: Tensor, pooling: Pooling) -> Tensor:
     """The exemplar's features, the query's, and the exemplar's relative score side by side, [B, pair_width].
 
     Shapes:
         query, exemplar: [B, W, C].
         exemplar_score: [B].
     """
-    pooled = [clips.mean(1) if pooling == "mean" else clips.flatten(1) for clips in (exemplar, query)]
-    return torch.cat([*pooled, exemplar_score[:, None].to(query.dtype)], 1)
+    return _side_by_side(_pooled(exemplar, pooling), _pooled(query, pooling), exemplar_score)
+
+
+def both_orders(
+    query: Tensor, exemplar: Tensor, query_score: Tensor, exemplar_score: Tensor, pooling: Pooling
+) -> tuple[Tensor, Tensor]:
+    """Pair vectors [2 B, pair_width] and score differences [2 B] of the pairs, then of the same ones swapped.
+
+    Shapes:
+        query, exemplar: [B, W, C].
+        query_score, exemplar_score: [B].
+    """
+    one, other = _pooled(query, pooling), _pooled(exemplar, pooling)
+    vectors = torch.cat([_side_by_side(other, one, exemplar_score), _side_by_side(one, other, query_score)])
+    difference = query_score - exemplar_score
+    return vectors, torch.cat([difference, -difference])
+
+
+def _pooled(clips: Tensor, pooling: Pooling) -> Tensor:
+    return clips.mean(1) if pooling == "mean" else clips.flatten(1)
+
+
+def _side_by_side(exemplar: Tensor, query: Tensor, exemplar_score: Tensor) -> Tensor:
+    return torch.cat([exemplar, query, exemplar_score[:, None].to(query.dtype)], 1)

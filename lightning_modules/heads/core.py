@@ -1,14 +1,13 @@
 """CoRe: contrastive regression by a group-aware regression tree (Yu et al., ICCV 2021)."""
 
 import math
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from errors import InputError
-from lightning_modules.heads.base import PairHead, pair_differences, pair_vector, pair_width
-from lightning_modules.heads.intervals import DifferenceIntervals, interval_losses, likeliest_value
+from lightning_modules.heads.base import PairHead, Pooling, both_orders, pair_differences, pair_vector, pair_width
+from lightning_modules.heads.intervals import DifferenceIntervals, losses_in
 
 
 class NodeLinear(nn.Module):
@@ -37,37 +36,58 @@ class NodeLinear(nn.Module):
 class RegressionTree(nn.Module):
     """A binary tree over score differences: which leaf, and where in it.
 
-    A linear layer with ReLU gives the root's features. At every level each node has a layer that makes the features of
-    its two children (with ReLU), and one that says how likely each of the two is; a leaf's log-probability is the sum
-    along its path. Every leaf has a linear layer for the position.
+    A linear layer with ReLU gives the root's features. Every node has a layer that says how likely each of its two
+    children is; a leaf's log-probability is the sum along its path. At every level each node has a layer that makes the
+    features of its two children (with ReLU); every leaf has one for its features and one for the position.
 
     Args:
         inputs: length of the pair vector.
         depth: levels, the root's and the leaves' among them; 2^(depth - 1) leaves.
         hidden: features of a node.
-
-    Shapes:
-        input [B, inputs]; log-probabilities and positions [B, 2^(depth - 1)], leaves from left to right.
     """
 
     def __init__(self, inputs: int, depth: int, hidden: int) -> None:
         super().__init__()
         self.root = nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU())
-        levels = range(depth - 1)
-        self.children_features = nn.ModuleList(NodeLinear(2**level, hidden, 2 * hidden) for level in levels)
-        self.choices = nn.ModuleList(NodeLinear(2**level, hidden, 2) for level in levels)
+        self.children_features = nn.ModuleList(NodeLinear(2**level, hidden, 2 * hidden) for level in range(depth - 2))
+        self.choices = nn.ModuleList(NodeLinear(2**level, hidden, 2) for level in range(depth - 1))
+        self.leaf_features = NodeLinear(2 ** (depth - 1), hidden, hidden)
         self.positions = NodeLinear(2 ** (depth - 1), hidden, 1)
 
     def forward(self, pairs: Tensor) -> tuple[Tensor, Tensor]:
-        """See the class."""
+        """Log-probabilities of the leaves, and the features that `position` wants.
+
+        Shapes:
+            pairs: [B, inputs].
+            log-probabilities: [B, 2^(depth - 1)], leaves from left to right.
+            features of the leaves' parents: [2^(depth - 2), B, hidden].
+        """
         features = self.root(pairs)[None]
-        log_probability = features.new_zeros(1, len(pairs))
-        for make, choose in zip(self.children_features, self.choices, strict=True):
-            choice = choose(features).log_softmax(-1)  # [N, B, 2]
-            log_probability = (log_probability[:, None] + choice.transpose(1, 2)).flatten(0, 1)
+        log_probability = self._chosen(0, features, features.new_zeros(1, len(pairs)))
+        for level, make in enumerate(self.children_features, 1):
             both = make(features).relu().unflatten(-1, (2, -1))  # [N, B, 2, hidden]
             features = both.transpose(1, 2).flatten(0, 1)
-        return log_probability.T, self.positions(features)[..., 0].T
+            log_probability = self._chosen(level, features, log_probability)
+        return log_probability.T, features
+
+    def _chosen(self, level: int, features: Tensor, log_probability: Tensor) -> Tensor:
+        """From the log-probabilities [N, B] of a level's nodes to those [2 N, B] of their children."""
+        choice: Tensor = self.choices[level](features).log_softmax(-1)  # [N, B, 2]
+        return (log_probability[:, None] + choice.transpose(1, 2)).flatten(0, 1)
+
+    def position(self, features: Tensor, leaf: Tensor) -> Tensor:
+        """The predicted position [B] in one leaf [B] of each pair; `features` as `forward` gives them.
+
+        Only that leaf of a pair is worked out: with all of them, leaves would be half of the tree's work.
+        """
+        rows = torch.arange(len(leaf), device=leaf.device)
+        order = leaf.argsort()
+        first = torch.searchsorted(leaf[order], leaf)  # pairs with a leaf farther left
+        place = order.argsort() - first  # among the pairs with the same leaf
+        own = features.new_zeros(2 * len(features), int(place.max()) + 1 if len(leaf) else 0, features.shape[-1])
+        own = own.index_put((leaf, place), features[leaf // 2, rows])
+        positions: Tensor = self.positions(self.leaf_features(own).relu())
+        return positions[leaf, place, 0]
 
 
 class CoRe(PairHead):
@@ -92,7 +112,7 @@ class CoRe(PairHead):
         width: int,
         depth: int = 5,
         hidden: int = 256,
-        pooling: Literal["mean", "concatenate"] = "mean",
+        pooling: Pooling = "mean",
     ) -> None:
         super().__init__(windows, width)
         if not 2 <= depth <= 10 or hidden < 1:
@@ -107,15 +127,15 @@ class CoRe(PairHead):
 
     def forward(self, query: Tensor, exemplar: Tensor, exemplar_score: Tensor) -> Tensor:
         """See `PairHead`."""
-        difference = likeliest_value(self.intervals, *self._tree(query, exemplar, exemplar_score))
+        log_probability, features = self.tree(pair_vector(query, exemplar, exemplar_score, self.pooling))
+        leaf = log_probability.argmax(1)
+        difference = self.intervals.value(leaf, self.tree.position(features, leaf))
         return exemplar_score + difference.to(exemplar_score.dtype)
 
     def loss(self, query: Tensor, exemplar: Tensor, query_score: Tensor, exemplar_score: Tensor) -> Tensor:
         """Negative log-likelihood of the true leaf plus squared error of the position in it, both orders."""
-        first, second = torch.cat([query, exemplar]), torch.cat([exemplar, query])
-        own, other = torch.cat([query_score, exemplar_score]), torch.cat([exemplar_score, query_score])
-        return interval_losses(self.intervals, *self._tree(first, second, other), own - other)
-
-    def _tree(self, query: Tensor, exemplar: Tensor, exemplar_score: Tensor) -> tuple[Tensor, Tensor]:
-        found: tuple[Tensor, Tensor] = self.tree(pair_vector(query, exemplar, exemplar_score, self.pooling))
-        return found
+        pairs, difference = both_orders(query, exemplar, query_score, exemplar_score, self.pooling)
+        log_probability, features = self.tree(pairs)
+        true = self.intervals.of(difference)
+        own = log_probability.gather(1, true[:, None])[:, 0]
+        return losses_in(self.intervals, true, own, self.tree.position(features, true), difference)

@@ -1,12 +1,10 @@
 """Plain regression of the score difference, the simpler alternative to a tree."""
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
 from errors import InputError
-from lightning_modules.heads.base import PairHead, pair_vector, pair_width
+from lightning_modules.heads.base import PairHead, Pooling, both_orders, pair_vector, pair_width
 
 
 class DifferenceRegression(PairHead):
@@ -21,9 +19,7 @@ class DifferenceRegression(PairHead):
         InputError: no hidden features.
     """
 
-    def __init__(
-        self, windows: int, width: int, hidden: int = 256, pooling: Literal["mean", "concatenate"] = "mean"
-    ) -> None:
+    def __init__(self, windows: int, width: int, hidden: int = 256, pooling: Pooling = "mean") -> None:
         super().__init__(windows, width)
         if hidden < 1:
             raise InputError(f"DifferenceRegression: hidden must be at least 1, got {hidden}")
@@ -34,15 +30,15 @@ class DifferenceRegression(PairHead):
 
     def forward(self, query: Tensor, exemplar: Tensor, exemplar_score: Tensor) -> Tensor:
         """See `PairHead`."""
-        return exemplar_score + self._difference(query, exemplar, exemplar_score)
+        return exemplar_score + self._difference(
+            pair_vector(query, exemplar, exemplar_score, self.pooling), exemplar_score.dtype
+        )
 
     def loss(self, query: Tensor, exemplar: Tensor, query_score: Tensor, exemplar_score: Tensor) -> Tensor:
         """Squared error of the difference, both orders."""
-        first, second = torch.cat([query, exemplar]), torch.cat([exemplar, query])
-        own, other = torch.cat([query_score, exemplar_score]), torch.cat([exemplar_score, query_score])
-        return (self._difference(first, second, other) - (own - other)).square().mean()
+        pairs, difference = both_orders(query, exemplar, query_score, exemplar_score, self.pooling)
+        return (self._difference(pairs, difference.dtype) - difference).square().mean()
 
-    def _difference(self, query: Tensor, exemplar: Tensor, exemplar_score: Tensor) -> Tensor:
-        pairs = pair_vector(query, exemplar, exemplar_score, self.pooling)
-        difference: Tensor = self.network(pairs)[:, 0].to(exemplar_score.dtype)
+    def _difference(self, pairs: Tensor, dtype: torch.dtype) -> Tensor:
+        difference: Tensor = self.network(pairs)[:, 0].to(dtype)
         return difference

@@ -5,13 +5,16 @@ from torch import Tensor, nn
 
 from errors import InputError
 
+_DECIMALS = 9  # magnitudes that differ farther right differ by rounding only, as 2/7 and 5/7 - 3/7 do
+
 
 class DifferenceIntervals(nn.Module):
     """2 H adjoining intervals of relative score differences, mirrored about zero, each side with equal counts.
 
     A difference at an edge belongs to the interval farther from zero, 0 to the one above. The outermost two take
     everything beyond them. Where many training differences are equal (scores of whole numbers) edges may be the same:
-    in an interval without width every position stands for its edge.
+    in an interval without width every position stands for its edge. Of magnitudes nine decimals count, so that
+    equal differences stay equal whatever they were worked out from.
 
     Args:
         count: number of intervals, even.
@@ -42,7 +45,7 @@ class DifferenceIntervals(nn.Module):
         Raises:
             InputError: there is no difference to learn from.
         """
-        magnitudes = differences.abs().double().sort().values
+        magnitudes = _magnitude(differences).sort().values
         if not len(magnitudes) or not float(magnitudes[-1]) > 0:
             raise InputError(
                 "no two training clips of one action have different scores; give clips of different quality"
@@ -55,7 +58,7 @@ class DifferenceIntervals(nn.Module):
     def of(self, difference: Tensor) -> Tensor:
         """Number of the interval of each difference; any shape, int64."""
         half = len(self) // 2
-        side = torch.searchsorted(self.edges[half:], difference.abs().double(), right=True) - 1
+        side = torch.searchsorted(self.edges[half:].double(), _magnitude(difference), right=True) - 1
         side = side.clamp(0, half - 1)
         return torch.where(difference >= 0, half + side, half - 1 - side)
 
@@ -73,6 +76,10 @@ class DifferenceIntervals(nn.Module):
         return self.edges[interval + 1] - self.edges[interval]
 
 
+def _magnitude(difference: Tensor) -> Tensor:
+    return difference.abs().double().round(decimals=_DECIMALS).contiguous()
+
+
 def interval_losses(
     intervals: DifferenceIntervals, log_probability: Tensor, position: Tensor, difference: Tensor
 ) -> Tensor:
@@ -85,10 +92,21 @@ def interval_losses(
         difference: [B], the true ones.
     """
     true = intervals.of(difference)
-    rows = torch.arange(len(true), device=true.device)
-    target = intervals.position(difference, true).to(position.dtype)
-    error = (position[rows, true] - target).square() * (intervals.width(true) > 0)
-    loss: Tensor = (error - log_probability[rows, true]).mean()
+    own, place = (given.gather(1, true[:, None])[:, 0] for given in (log_probability, position))
+    return losses_in(intervals, true, own, place, difference)
+
+
+def losses_in(
+    intervals: DifferenceIntervals, true: Tensor, log_probability: Tensor, position: Tensor, difference: Tensor
+) -> Tensor:
+    """As `interval_losses`, from what was predicted for the true interval of each pair alone.
+
+    Shapes:
+        true, int64, log_probability, position, difference: [B].
+    """
+    target = intervals.position(difference, true).to(torch.promote_types(position.dtype, torch.float32))
+    error = (position - target).square() * (intervals.width(true) > 0)
+    loss: Tensor = (error - log_probability).mean()
     return loss
 
 

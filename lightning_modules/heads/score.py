@@ -28,4 +28,5 @@ class ScoreRegression(PairHead):
     def loss(self, query: Tensor, exemplar: Tensor, query_score: Tensor, exemplar_score: Tensor) -> Tensor:
         """Squared error of the scores of both clips."""
         clips, scores = torch.cat([query, exemplar]), torch.cat([query_score, exemplar_score])
-        return (self(clips, clips, scores) - scores).square().mean()
+        loss: Tensor = (self(clips, clips, scores) - scores).square().mean()
+        return loss
