@@ -49,6 +49,9 @@ COMMANDS = {
     "extract": Command(
         "commands.extract", "make a keypoint cache from videos and photographs", "requirements-pose.txt"
     ),
+    "features": Command(
+        "commands.features", "make a cache of clip features from videos, for CoRe and TPT", "requirements-pose.txt"
+    ),
     "check": Command("commands.check", "check a keypoint cache, clip by clip"),
     "export": Command("commands.export", "export the encoder of a checkpoint to ONNX"),
     "train-detector": Command("commands.train_detector", "fine-tune a detector of ultralytics to persons"),

@@ -9,8 +9,9 @@ from tests.conftest import REPO
 from tests.test_imports import NEVER
 
 OF_PICTURES = {
-    "commands.extract", "commands.pose_parser", "commands.score", "commands.train_detector", "drawing.comparison",
-    "drawing.contact_sheet", "drawing.overlay", "drawing.performance", "lightning_modules.extraction",
+    "commands.extract", "commands.features", "commands.pose_parser", "commands.score", "commands.train_detector",
+    "drawing.comparison", "drawing.contact_sheet", "drawing.overlay", "drawing.performance",
+    "lightning_modules.extraction", "lightning_modules.feature_extraction",
 }  # fmt: skip
 """What has to do with photographs and videos; all else must do without their packages."""
 SCRIPT = """
@@ -34,7 +35,7 @@ for package in (commands, datamodules, drawing, lightning_modules, scoring):
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         if module.name not in OF_PICTURES:
             importlib.import_module(module.name)
-for command in ("extract", "score"):
+for command in ("extract", "features", "score"):
     assert run.main([command, "x"]) == 2  # one line that names requirements-pose.txt
 Blocked.asked.clear()
 for command in ("fit", "test"):
@@ -66,7 +67,7 @@ def test_training_and_testing_without_them(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.strip().endswith("trained and tested")
-    assert done.stderr.count("pip install -r requirements-pose.txt") == 2
+    assert done.stderr.count("pip install -r requirements-pose.txt") == 3
 
 
 def test_the_light_requirements_do_not_name_them() -> None:

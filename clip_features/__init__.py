@@ -1,0 +1,1 @@
+"""From videos to clip features: a pretrained network looks at windows of frames."""

@@ -1,0 +1,172 @@
+"""`python run.py features --config aqa7.yaml`: from a dataset's videos to a cache of clip features."""
+
+import json
+import os
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+from jsonargparse import ArgumentParser, Namespace
+from lightning import Trainer
+
+from clip_features.ledger import FeatureLedger
+from clip_features.pipeline import FeaturePipeline
+from clip_features.summary import summarise, text
+from clip_features.types import Extractor
+from clip_features.windows import Windows
+from commands.configs import CONFIGS
+from commands.media_parser import (
+    MediaConfig,
+    add_dataset_and_places,
+    build,
+    build_dataset,
+    build_trainer,
+    part,
+    source_name,
+    without_placement,
+)
+from commands.parse_errors import Parser
+from datamodules.feature_cache import FeatureProvenance
+from datamodules.media import ClipMedia
+from errors import InputError
+from keypoints.ledger import OtherSettings
+from keypoints.progress import ExtractionProgress
+from keypoints.summary import shortened
+from lightning_modules.feature_extraction import FeatureExtraction
+
+CACHES = Path("data", "features")
+
+
+class FeatureConfig(MediaConfig):
+    """See `MediaConfig`."""
+
+    classes = ("extractor",)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Fill a feature cache.
+
+    Args:
+        arguments: the words after `run.py`, the first being the command's name.
+
+    Returns:
+        0 if every clip is in the cache, 1 if some could not be read or were left out.
+
+    Raises:
+        InputError: an option is wrong, there are no media, or the cache cannot be written to or was made otherwise.
+    """
+    parser = _parser()
+    config = parser.parse_args(list(arguments[1:]))
+    data = build_dataset(config)
+    source = source_name(data)
+    clips, rejected = list(data.media()), list(data.rejected)
+    if not clips:
+        raise InputError(f"{source}: no clip to look at; see `python run.py features --help`")
+    trainer = build_trainer(config.trainer, "features")
+    pipeline = _pipeline(config)  # after the media: networks take their time
+    provenance = _provenance(parser, config, pipeline, source)
+    output = CACHES / f"{source}_{_slug(pipeline.extractor.name)}" if config.output is None else Path(config.output)
+    if os.path.realpath(output) == os.path.realpath(data.cache):
+        raise InputError(f"{output}: is the keypoint cache; give the features a folder of their own (--output)")
+    ledger = FeatureLedger(output, provenance)
+    try:
+        left = [clip for clip in clips if not ledger.done(clip)]
+    except OtherSettings as error:
+        raise InputError(
+            f"{output}: holds clips made in another way: {error}; give another --output, or delete the folder"
+        ) from error
+    return _fill(pipeline, trainer, ledger, clips, left, rejected)
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="run.py features",
+        description="Make the clip features of a dataset's videos (docs/clip-features.md): a pretrained network looks "
+        "at windows of frames. Finished clips are passed over, so an interrupted run goes on where it was; several "
+        "processes may fill one cache. Ends with exit code 1 if a clip could not be read or was left out.",
+        default_config_files=[str(CONFIGS / "features.yaml")],
+    )
+    parser.add_argument("-c", "--config", action=FeatureConfig, help="a YAML file, or the name of one in configs/")
+    parser.add_argument("--extractor", type=Extractor, required=True, help="which network looks at the windows")
+    parser.add_class_arguments(Windows, "windows", instantiate=False)
+    parser.add_argument(
+        "--output", type=str | None, default=None, help="folder of the cache; data/features/<dataset>_<network> if none"
+    )
+    add_dataset_and_places(parser)
+    return parser
+
+
+def _pipeline(config: Namespace) -> FeaturePipeline:
+    """The pipeline of `--windows` and `--extractor`.
+
+    Raises:
+        InputError: see `build`, `FeaturePipeline`.
+    """
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(Windows, "windows")
+    windows: Windows = build(parser, part(config, "windows")).windows
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument("--extractor", type=Extractor)
+    extractor: Extractor = build(parser, part(config, "extractor")).extractor
+    return FeaturePipeline(extractor, windows)
+
+
+def _provenance(parser: Parser, config: Namespace, pipeline: FeaturePipeline, source: str) -> FeatureProvenance:
+    """How a pipeline makes features, for the metadata of a clip."""
+    chosen = yaml.safe_load(parser.dump(config))
+    settings = {"extractor": without_placement(chosen["extractor"]), "windows": chosen["windows"]}
+    extractor = pipeline.extractor
+    return FeatureProvenance(
+        source=source,
+        extractor=f"{extractor.name} ({extractor.weights.name})",
+        weights_sha256=extractor.weights.sha256,
+        weights_licence=extractor.weights.licence,
+        settings=json.dumps(settings, sort_keys=True),
+    )
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+
+
+def _fill(
+    pipeline: FeaturePipeline,
+    trainer: Trainer,
+    ledger: FeatureLedger,
+    clips: list[ClipMedia],
+    left: list[ClipMedia],
+    rejected: list[tuple[str, str]],
+) -> int:
+    progress = ExtractionProgress(len(left), trainer.is_global_zero, "windows")
+    if trainer.is_global_zero:
+        for line in shortened("left out", rejected):
+            print(line)
+        print(f"{len(clips) - len(left)} of {len(clips)} clips are done; {len(left)} go into {ledger.cache}")
+    with progress:
+        module = FeatureExtraction(pipeline, ledger, left, progress.clip, progress.looked)
+        if left:
+            try:
+                trainer.predict(module, return_predictions=False)
+            except SystemExit:  # Lightning's answer to Ctrl-C
+                raise KeyboardInterrupt from None
+    if not trainer.is_global_zero:
+        return 0
+    summary = summarise(ledger, clips, left, rejected, progress.seconds, progress.looks)
+    print(text(summary))
+    ledger.keep("summary.json", json.dumps(summary, indent=1, ensure_ascii=False).encode())
+    print(f"summary: {ledger.folder / 'summary.json'}")
+    if summary["done"] or summary["skipped"]:
+        print(f"train on them: {_training(ledger)}")
+    return 1 if summary["failed"] or rejected else 0
+
+
+def _training(ledger: FeatureLedger) -> str:
+    """The command that trains a head on the cache."""
+    source = ledger.provenance.source
+    dataset = "keypoint_folder" if source == "media_folder" else source  # scores of one's own lie in a table there
+    return (
+        f"python run.py fit --config {dataset}.yaml --config core.yaml --config clip_features.yaml "
+        f"--data.features {shlex.quote(str(ledger.cache))}"
+    )
