@@ -16,7 +16,7 @@ from datamodules.base import PoseDataModule
 from scoring.alignment import Alignment
 from scoring.scorers import ClipScorer
 from tests.conftest import REPO
-from tests.lightning_modules.encoders.test_encoders import ENCODERS
+from tests.lightning_modules.encoders.test_encoders import ENCODERS, WINDOW_ENCODERS
 
 
 def classes(package: object, base: type) -> list[type]:
@@ -41,7 +41,7 @@ def test_a_dataset_has_its_config_fixture_and_help(dataset: type[PoseDataModule]
 @pytest.mark.parametrize("encoder", classes(lightning_modules.encoders, nn.Module))
 def test_an_encoder_is_tested(encoder: type[nn.Module]) -> None:
     if encoder.__name__.endswith("Encoder"):
-        assert encoder in {type(tested) for tested in ENCODERS.values()}
+        assert encoder in {type(tested) for tested in (*ENCODERS.values(), *WINDOW_ENCODERS.values())}
         assert encoder.__name__ in lightning_modules.encoders.__all__
 
 

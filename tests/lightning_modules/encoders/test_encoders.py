@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from lightning_modules.encoders import FourierEncoder, GCNEncoder, MLPEncoder, ResidualGCNEncoder
+from lightning_modules.encoders import FourierEncoder, GCNEncoder, MLPEncoder, ResidualGCNEncoder, STGCNEncoder
 
 ENCODERS = {
     "paper": GCNEncoder(),
@@ -18,6 +18,12 @@ ENCODERS = {
     "residual, plain": ResidualGCNEncoder(width=7, depth=1, joint_codes=False, bone_vectors=False, graph="full"),
 }
 CHANNELS = {"confidences": 3}
+
+# these take windows of poses [..., L, 15, C]; in evaluation, for in training some see the whole batch
+WINDOW_ENCODERS = {
+    "stgcn": STGCNEncoder().eval(),
+    "stgcn, deep": STGCNEncoder(channels=(4, 4, 8, 8), strides=(1, 1, 2, 1), kernel=3, dropout=0.5).eval(),
+}
 
 
 @pytest.mark.parametrize("name", ENCODERS)
@@ -39,6 +45,24 @@ def test_any_leading_shape(name: str) -> None:
     assert embedding.shape[:3] == (2, 3, 4)
     torch.testing.assert_close(embedding[1, 2], encoder(poses[1, 2]))
     torch.testing.assert_close(embedding[1, 2, 3], encoder(poses[1, 2, 3]))
+
+
+@pytest.mark.parametrize("frames", [1, 2, 16, 61])
+@pytest.mark.parametrize("name", WINDOW_ENCODERS)
+def test_windows_of_any_length_and_leading_shape(name: str, frames: int) -> None:
+    encoder = WINDOW_ENCODERS[name]
+    windows = torch.rand(2, 3, frames, 15, 2)
+    embedding = encoder(windows)
+    assert embedding.shape == (2, 3, 50)
+    torch.testing.assert_close(embedding[1], encoder(windows[1]))
+    torch.testing.assert_close(embedding[1, 2], encoder(windows[1, 2]))
+    assert encoder(windows[:0]).shape == (0, 3, 50)
+
+
+@pytest.mark.parametrize("name", WINDOW_ENCODERS)
+def test_the_order_of_the_poses_in_a_window_counts(name: str) -> None:
+    windows = torch.rand(3, 16, 15, 2)
+    assert not torch.allclose(WINDOW_ENCODERS[name](windows), WINDOW_ENCODERS[name](windows.flip(1)), atol=1e-5)
 
 
 def test_sizes_are_those_of_the_paper() -> None:
@@ -87,9 +111,10 @@ def test_empty_widths_are_refused(wrong: dict[str, Any]) -> None:
         GCNEncoder(**wrong)
 
 
-@pytest.mark.parametrize("name", ENCODERS)
+@pytest.mark.parametrize("name", [*ENCODERS, *WINDOW_ENCODERS])
 def test_state_dict_survives_weights_only(name: str) -> None:
+    encoder = {**ENCODERS, **WINDOW_ENCODERS}[name]
     buffer = io.BytesIO()
-    torch.save(ENCODERS[name].state_dict(), buffer)
+    torch.save(encoder.state_dict(), buffer)
     buffer.seek(0)
-    ENCODERS[name].load_state_dict(torch.load(buffer, weights_only=True))
+    encoder.load_state_dict(torch.load(buffer, weights_only=True))
