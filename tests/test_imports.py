@@ -116,6 +116,7 @@ OTHERS: dict[str, tuple[str, ...]] = {
     "keypoints.types": ("numpy",),
     "keypoints.progress": ("rich",),
     "clip_features": ("numpy", "cv2", "torch"),
+    "clip_features.torchvision_video": ("numpy", "cv2", "torch", "torchvision"),
     "commands.extract": ("cv2", "jsonargparse", "lightning"),
     "keypoints.ultralytics_setup": ("numpy", "cv2", "PIL", "torch", "ultralytics"),
     "keypoints.ultralytics_training": ("torch", "ultralytics"),
