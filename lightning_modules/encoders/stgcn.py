@@ -109,24 +109,25 @@ class STGCNEncoder(nn.Module):
 
     Poses are batch-normalised (each coordinate of each joint by itself), go through one `SpatioTemporalBlock` a width,
     are averaged over frames and joints and mapped linearly. The paper has nine blocks, `channels` 64, 64, 64, 128, 128,
-    128, 256, 256, 256 and `strides` 1, 1, 1, 2, 1, 1, 2, 1, 1 (its published code ten, with one more of 64 at the
-    start), dropout 0.5, and 20,000 clips or more of 300 frames. The defaults are for hundreds of clips and windows of
-    16 to 60 frames: with them an embedding depends on up to 49 frames around each, and there are 0.1 million weights
-    in place of 2.9.
+    128, 256, 256, 256 and `strides` 1, 1, 1, 2, 1, 1, 2, 1, 1 (its published code ten, with one more of 64 before
+    them), dropout 0.5, and trains on up to 240,000 clips of 300 frames. The defaults are for hundreds of clips and
+    windows of 16 to 60 frames: 0.1 million weights in place of 3.1, a step some 20 times faster, and still 57 frames
+    that the last block's features can depend on. On the synthetic demo dropout of 0, 0.2 and 0.5 ranked unseen clips
+    alike (mean rho of two seeds 0.74 each), and 0 is the fastest.
 
-    Evaluation uses the running statistics alone, so an embedding does not depend on the other windows; training does,
-    on those of the same process.
+    Evaluation uses the running statistics alone, so an embedding does not depend on the other windows; in training it
+    does, on those of the same process.
 
     Args:
         in_channels: numbers a joint; 2 for normalised coordinates.
         channels: width of each block.
         strides: of how many frames each block keeps one.
-        kernel: frames that the convolution of each block sees; odd, and padded with 0 so that windows of any length do.
+        kernel: frames that the convolution over time sees; odd. Windows are padded with 0, so that any length does.
         dropout: share of each block's features that is set to 0 in training.
         embedding: length of the embedding.
 
     Shapes:
-        input [..., L, 15, in_channels], L of 1 or more, output [..., embedding].
+        input [..., L, 15, in_channels] float, L of 1 or more, output [..., embedding].
 
     Source: Yan, Xiong & Lin, "Spatial temporal graph convolutional networks for skeleton-based action recognition",
     AAAI 2018, with spatial configuration partitioning and learnable edge importance weighting. Neighbours are averaged
