@@ -47,6 +47,7 @@ def run(arguments: Sequence[str]) -> int:
     from commands.ablation_plan import plans_of
     from commands.ablation_runs import run_ablations
 
-    plans = plans_of(options.config, options.base, options.seeds, more)
-    output = options.output or (DEFAULT if len(plans) > 1 else DEFAULT / plans[0].path.stem)
-    return run_ablations(plans, output, options.parallel)
+    output = options.output
+    if output is None:
+        output = DEFAULT if len(options.config) > 1 else DEFAULT / Path(options.config[0]).stem
+    return run_ablations(plans_of(options.config, options.base, options.seeds, more, output), output, options.parallel)

@@ -44,7 +44,9 @@ class Plan:
                 yield Row(self.ablation.title, replace(trial, name=self.prefix + trial.name)), key
 
 
-def plans_of(names: Sequence[str], base: Sequence[str] | None, seeds: int | None, more: Sequence[str]) -> list[Plan]:
+def plans_of(
+    names: Sequence[str], base: Sequence[str] | None, seeds: int | None, more: Sequence[str], output: Path
+) -> list[Plan]:
     """Read ablations and check them: nothing is to fail hours later that can be known now.
 
     Args:
@@ -52,6 +54,7 @@ def plans_of(names: Sequence[str], base: Sequence[str] | None, seeds: int | None
         base: configs of `fit` in place of those in the files.
         seeds: how many, in place of those in the files.
         more: further options of `fit`, for every variant.
+        output: folder of the runs.
 
     Raises:
         InputError: a file is wrong or there twice, an option or value is refused, or the data are not to be had.
@@ -64,7 +67,13 @@ def plans_of(names: Sequence[str], base: Sequence[str] | None, seeds: int | None
         if [one.stem for one in paths].count(path.stem) > 1:
             raise InputError(f"{path}: {path.stem!r} is given twice; give every ablation once, by names that differ")
         ablation = read_ablation(yaml.safe_load(path.read_text(encoding="utf-8-sig")), str(path))
-        ablation = replace(ablation, base=ablation.base if base is None else tuple(base), seeds=seeds or ablation.seeds)
+        prefix = f"{path.stem}/" if len(paths) > 1 else ""
+        ablation = replace(
+            ablation,
+            base=ablation.base if base is None else tuple(base),
+            seeds=seeds or ablation.seeds,
+            runs=str(output / prefix),
+        )
         if not ablation.base:
             raise InputError(f"{path}: no base; write 'base: [speed21.yaml]' into it, or give --base speed21.yaml")
         _check_more(ablation, more, path)
@@ -76,7 +85,7 @@ def plans_of(names: Sequence[str], base: Sequence[str] | None, seeds: int | None
             variant.folder: Options(variant.name, _checked(reader, ablation, variant, more, path, prepared))
             for variant in ablation.variants
         }
-        plans.append(Plan(path, ablation, more, options, f"{path.stem}/" if len(paths) > 1 else ""))
+        plans.append(Plan(path, ablation, more, options, prefix))
     return plans
 
 

@@ -77,6 +77,7 @@ class ClipModel(LightningModule):
         self.evaluation: Evaluation | None = None
         self.scored: EmbeddedClips | None = None  # the tracks behind `evaluation` and `predictions`
         self.predictions: dict[str, Tensor] = {}  # by scorer, a number a track of `scored`
+        self.attention: Tensor | None = None  # [tracks, layers, parts, windows] of `scored`, from models that have some
         self.collapsed = False  # whether the last evaluation's clips were all alike to it
         self._told_collapse = False
 

@@ -16,7 +16,7 @@ from scoring.clips import EmbeddedClips, ExemplarBatch
 from scoring.regression import RegressionScorer
 from scoring.scorers import ClipScorer
 
-FREE = {"frames_per_clip", "batch_size", "pairs", "seed", "exemplar_pairs", "features", "cache"}
+FREE = {"root", "cache", "frames_per_clip", "batch_size", "pairs", "seed", "exemplar_pairs", "features"}
 """Options of data in which a trained encoder's may differ: they do not change which clips are in the training part."""
 
 
@@ -69,9 +69,6 @@ class ExemplarRegression(ClipModel):
         self.source = source
         self.content = source.content
         self.lr, self.slow_lr = lr, slow_lr
-        self.attention: Tensor | None = (
-            None  # [clips, layers, parts, windows] of the last test, where the head has some
-        )
         self._told_few = False
 
     @property
@@ -134,13 +131,13 @@ class ExemplarRegression(ClipModel):
             extents.append((prediction[own].max() - prediction[own].min()) / (high - low))
         return not bool(torch.stack(extents).max() > 1e-6) if len(queries) > 1 else False
 
-    def on_test_epoch_end(self) -> None:
+    def evaluate_clips(self, queries: EmbeddedClips, exemplars: EmbeddedClips, source: ClipSource) -> None:
         """See `ClipModel`; keeps the attention of heads that have some."""
-        super().on_test_epoch_end()
+        super().evaluate_clips(queries, exemplars, source)
         look = getattr(self.head, "attention", None)
-        if look is not None and self.scored is not None:
-            features = self.scored.embedding.to(next(self.head.parameters()).dtype)
-            self.attention = torch.cat([look(part) for part in features.split(256)])
+        if look is not None:
+            features = queries.embedding.to(next(self.head.parameters()).dtype)
+            self.attention = torch.cat([look(part) for part in features.split(256)]).cpu()
 
     def _gather(self) -> tuple[EmbeddedClips, EmbeddedClips]:
         exemplars, queries = super()._gather()
@@ -159,18 +156,25 @@ class ExemplarRegression(ClipModel):
 
 
 def _check_same_parts(source: TrainedEmbeddings, data: object) -> None:
-    """Refuse an encoder that was trained on other parts of the same dataset.
+    """Refuse an encoder that was trained on other parts of the same dataset, or on poses normalised in another way.
 
     Raises:
-        InputError: an option differs that decides which clips are trained on.
+        InputError: an option differs.
     """
     name, options = source.trained_on
-    if name != f"{type(data).__module__}.{type(data).__name__}":
-        return
-    for key, theirs in options.items():
-        ours = getattr(data, key, theirs)
-        if key not in FREE and isinstance(theirs, str | int | float | list | None) and str(ours) != str(theirs):
+    same = name == f"{type(data).__module__}.{type(data).__name__}"
+    theirs = {key: value for key, value in options.items() if same and key not in FREE and not isinstance(value, dict)}
+    pairs = [(f"data.{key}", value, getattr(data, key, value)) for key, value in theirs.items()]
+    normalisation = options.get("normalisation") or {}
+    ours = getattr(data, "normalisation", None)
+    pairs += [
+        (f"data.normalisation.{key}", value, getattr(ours, key, value))
+        for key, value in normalisation.get("init_args", normalisation).items()
+    ]
+    for key, value, own in pairs:
+        if value != own:
             raise InputError(
-                f"{source.checkpoint}: its encoder was trained with data.{key} = {theirs}, here it is {ours}: clips to "
-                "test may be among those that it was trained on; give the checkpoint of a run on the same parts"
+                f"{source.checkpoint}: its encoder was trained with {key} = {value}, here it is {own}: poses may look "
+                "different, or clips to test be among those that it was trained on; give the checkpoint of a run with "
+                "the same"
             )

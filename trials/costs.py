@@ -18,22 +18,22 @@ MOST_CLIPS: Final = 50
 
 
 @torch.inference_mode()
-def cost_of(model: ClipModel, poses: Tensor, record: Record | None) -> dict[str, Any]:
+def cost_of(model: ClipModel, clips: Tensor, record: Record | None) -> dict[str, Any]:
     """The content of cost.json.
 
-    Time of inference is from the normalised poses of one clip to its embeddings: the median over clips, one after the
-    other, on this machine as it is. Scoring is left out; it depends on the exemplars.
+    Time of inference is from the normalised poses (or features) of one clip to its embeddings: the median over clips,
+    one after the other, on this machine as it is. Scoring is left out; it depends on the exemplars.
 
     Args:
         model: in evaluation mode.
-        poses: [N, T, 15, C], at least one clip; the first 50 are timed.
+        clips: [N, T, 15, C] or [N, W, C], at least one clip; the first 50 are timed.
         record: what is known of the training.
 
     Returns:
         "parameters", "fit_seconds" (null where unknown), "members" trained as one stack, "milliseconds_per_clip",
         "clips" that were timed, "threads".
     """
-    some = poses[:MOST_CLIPS]
+    some = clips[:MOST_CLIPS]
     for _ in range(WARM_UP):
         model.embed_clips(some[:1])
     times = []

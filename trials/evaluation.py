@@ -15,7 +15,6 @@ from files import write_atomically
 from lightning_modules.callbacks.evaluation_report import write_results
 from lightning_modules.clip_model import ClipModel
 from scoring.clips import ClipBatch, EmbeddedClips
-from scoring.collapse import is_collapsed
 from scoring.scorers import ClipScorer
 from trials.costs import COST, cost_of
 from trials.robustness import PerturbedClips, perturbed_clips, robustness, write_robustness
@@ -77,7 +76,7 @@ def _evaluate(run: Path) -> None:
     exemplars, queries = _embed(model, exam)
     scorers = [cast(ClipScorer, scorer) for scorer in model.scorers]
     model.predictions = {scorer.name: scorer(queries, exemplars) for scorer in scorers}
-    model.collapsed = is_collapsed(queries.embedding)
+    model.collapsed = model.has_collapsed(queries)
     model.evaluate_clips(queries, exemplars, data)
     write_results(run, "test", model, type(data).__name__, data.clips, data.action_names)
     names, groups = [clip.clip_id for clip in data.clips], [clip.group for clip in data.clips]
@@ -85,7 +84,8 @@ def _evaluate(run: Path) -> None:
         run,
         robustness(model, exemplars, queries, model.predictions, exam.perturbed, names, groups, data.action_names),
     )
-    cost = cost_of(model, queries.poses, read_record(run))
+    content = queries.poses if model.content == "poses" else queries.embedding
+    cost = cost_of(model, content, read_record(run))
     write_atomically(run / COST, json.dumps(cost, indent=2) + "\n")
 
 

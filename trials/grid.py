@@ -45,6 +45,8 @@ class Ablation:
         seeds: how many; they are 0, 1, 2, ...
         folds: values of options by dotted key; their product is trained of every variant and seed.
         variants: at least one; differences are from the first.
+        runs: folder of its runs. In an option's value `{runs}` stands for it, and `{trial}` for the name of the trial
+            without the variant, so that a model can take the checkpoint of another one of the same seed and fold.
     """
 
     title: str
@@ -52,13 +54,14 @@ class Ablation:
     seeds: int
     folds: Mapping[str, Sequence[Any]]
     variants: tuple[Variant, ...]
+    runs: str = ""
 
     def places(self) -> list[dict[str, Any]]:
         """Every combination of the folds' values, by option; one without options where there are no folds."""
         return [dict(zip(self.folds, values, strict=True)) for values in itertools.product(*self.folds.values())]
 
     def arguments(
-        self, variant: Variant, more: Sequence[str] = (), place: Mapping[str, Any] | None = None
+        self, variant: Variant, more: Sequence[str] = (), place: Mapping[str, Any] | None = None, seed: int = 0
     ) -> list[str]:
         """Options of `run.py fit` for a variant in one of the `places`, without the seed.
 
@@ -66,17 +69,22 @@ class Ablation:
             variant: which.
             more: further options, of every variant: they overrule the configs.
             place: values of the folds' options.
+            seed: that `{trial}` in an option stands for.
         """
         configs = [f"--config={name}" for name in (*self.base, *variant.configs)]
-        own = [f"--{key}={value}" for key, value in variant.options.items()]
+        trial = _trial_name(seed, self.places()[0] if place is None else place)
+        own = [
+            f"--{key}={value.replace('{runs}', self.runs).replace('{trial}', trial)}"
+            for key, value in variant.options.items()
+        ]
         return [*configs, *more, *own, *(f"--{key}={word(value)}" for key, value in (place or {}).items())]
 
     def trials(self, variant: Variant, more: Sequence[str] = ()) -> list[Trial]:
         """Every seed and fold of a variant, named `<variant>/seed_0_fold_1`."""
         return [
             Trial(
-                name=f"{variant.folder}/{'_'.join([f'seed_{seed}', *map(_place_name, place.items())])}",
-                arguments=(*self.arguments(variant, more, place), f"--{SEED}={seed}"),
+                name=f"{variant.folder}/{_trial_name(seed, place)}",
+                arguments=(*self.arguments(variant, more, place, seed), f"--{SEED}={seed}"),
                 labels={"variant": variant.name, "seed": seed, **{key: _label(place[key]) for key in place}},
             )
             for seed in range(self.seeds)
@@ -204,6 +212,10 @@ def _configs(found: Any, key: str, place: str) -> tuple[str, ...]:
     if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
         raise InputError(f"{place}: {key} is {_said(found)}, expected names of configs such as [mlp.yaml]")
     return tuple(names)
+
+
+def _trial_name(seed: int, place: Mapping[str, Any]) -> str:
+    return "_".join([f"seed_{seed}", *map(_place_name, place.items())])
 
 
 def _place_name(item: tuple[str, Any]) -> str:

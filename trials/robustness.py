@@ -22,6 +22,7 @@ from scoring.scorers import ClipScorer
 
 ROBUSTNESS: Final = "robustness.parquet"
 """File in the folder of a run."""
+COLUMNS: Final = ("perturbation", "unit", "level", "clip", "action", "group", "score")
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,9 @@ class PerturbedClips:
 
 
 def perturbed_clips(data: PoseDataModule) -> list[PerturbedClips]:
-    """The test part of a data module with every perturbation at every level above 0."""
+    """The test part of a data module with every perturbation at every level above 0; nothing of clip features."""
+    if data.features is not None:
+        return []
     changes = [change for curve in curves() for change in curve if change.level > 0]
     return [
         PerturbedClips(change, torch.cat([batch["poses"] for batch in data.perturbed(change)])) for change in changes
@@ -73,6 +76,8 @@ def robustness(
         and a column for every scorer; null where unknown.
     """
     scorers = [cast(ClipScorer, scorer) for scorer in model.scorers]
+    if not perturbed:
+        return pa.table({name: [] for name in (*COLUMNS, *(scorer.name for scorer in scorers))})
     count = len(queries)
     everything = replace(  # a scorer's prediction does not depend on the other queries
         queries[torch.arange(count).repeat(len(perturbed))],

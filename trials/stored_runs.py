@@ -18,7 +18,7 @@ from lightning_modules.clip_model import ClipModel
 OWN: Final = ("datamodules.", "lightning_modules.", "scoring.")
 """Packages whose classes a config may name; layers of `torch.nn` are let through too."""
 
-TRAINING: Final = ("batch_size", "pairs", "seed")
+TRAINING: Final = ("batch_size", "pairs", "seed", "exemplar_pairs")
 """Options of a data module that only training asks for: runs that differ in these are tested on the same clips."""
 
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.\w+)+")

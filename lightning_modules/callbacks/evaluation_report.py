@@ -5,8 +5,9 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from lightning import Callback, LightningModule, Trainer
@@ -19,6 +20,9 @@ from lightning_modules.clip_model import ClipModel
 from lightning_modules.run_folder import folder_of
 from scoring.evaluation import ClipTable, Evaluation, clip_table
 from scoring.scorers import ClipScorer
+
+ATTENTION: Final = "attention.npy"
+"""File beside the predictions: float32 [tracks, layers, parts, windows], in the order of the tracks."""
 
 
 class NamedClip(Protocol):
@@ -79,7 +83,7 @@ class EvaluationReport(Callback):
 def write_results(
     run: Path, part: str, model: ClipModel, dataset: str, clips: Sequence[NamedClip], action_names: Sequence[str]
 ) -> Path:
-    """metrics.json, predictions.parquet and pairs.json of a model that has been evaluated.
+    """metrics.json, predictions.parquet and pairs.json of a model that has been evaluated; attention.npy if it has any.
 
     Args:
         run: folder of the run.
@@ -110,6 +114,10 @@ def write_results(
 
     pairs = pairs_to_json(model.scored, [clip.clip_id for clip in clips], action_names)
     write_atomically(folder / "pairs.json", json.dumps(pairs) + "\n")
+    if model.attention is not None:
+        buffer = io.BytesIO()
+        np.save(buffer, model.attention.float().numpy())
+        write_atomically(folder / ATTENTION, buffer.getvalue())
     return folder
 
 
