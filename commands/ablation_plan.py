@@ -72,7 +72,7 @@ def plans_of(
             ablation,
             base=ablation.base if base is None else tuple(base),
             seeds=seeds or ablation.seeds,
-            runs=str(output / prefix),
+            runs=str((output / prefix).parent),
         )
         if not ablation.base:
             raise InputError(f"{path}: no base; write 'base: [speed21.yaml]' into it, or give --base speed21.yaml")
