@@ -12,6 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
+from drawing.attention import attention_figure
 from drawing.report import COLOURS, WIDTH, no_formulas, shorten
 from drawing.skeleton import INK, draw_pose
 
@@ -52,18 +53,23 @@ def pair_png(pair: Mapping[str, Any]) -> bytes:
     return _png(figure)
 
 
+def attention_png(attention: npt.NDArray[np.floating[Any]], title: str) -> bytes:
+    """See `drawing.attention.attention_figure`."""
+    return _png(attention_figure(attention, title), shades=256)  # a scale of blues, and orange dots in it
+
+
 def _figure(height: float) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(WIDTH, height), dpi=_DPI, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     return figure, figure.subplots()
 
 
-def _png(figure: Figure) -> bytes:
+def _png(figure: Figure, shades: int = _SHADES) -> bytes:
     file = io.BytesIO()
     no_formulas(figure)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(file, format="png", metadata={"Software": None})
     small = io.BytesIO()
-    Image.open(file).convert("RGB").quantize(_SHADES).save(small, format="png", optimize=True)
+    Image.open(file).convert("RGB").quantize(shades).save(small, format="png", optimize=True)
     return small.getvalue()

@@ -1,7 +1,7 @@
-"""SPEED21: Table II, the search for an encoder and the ablations, and the reports on them.
+"""SPEED21: Table II, CoRe, TPT and ST-GCN, the search for an encoder and the ablations, and the reports on them.
 
 `python -m experiments.speed21_results --root data/speed21` trains and tests every model (five seeds, five folds, by
-climber; the models of Table II and the best one by event too) and writes docs/results/speed21 and
+climber; the models of Table II, CoRe, TPT, ST-GCN and the best one by event too) and writes docs/results/speed21 and
 docs/results/speed21_by_event. Killed and started again it goes on where it was.
 """
 
@@ -38,6 +38,9 @@ CAMPAIGNS = (
     Campaign("encoders", ("encoders",), (), "speed21"),
     Campaign("climber", MODELS, (), "speed21"),
     Campaign("event", MODELS, ("--data.folds=event",), "speed21_by_event"),
+    # after Table II, whose encoders some of these take
+    Campaign("climber/baselines", ("baselines",), (), "speed21"),
+    Campaign("event/baselines", ("baselines",), ("--data.folds=event",), "speed21_by_event"),
     Campaign("ablations", AXES, (), "speed21"),
 )
 TITLES = {

@@ -87,6 +87,7 @@ def _campaign(campaign: Campaign, one: Compared | None, dataset: str, described:
             blocks += [*_there(galleries), robustness_table(perturbed)]
             galleries = [figures.robustness(perturbed, one, described, prefix)]
         galleries += [figures.scatter(one, described, prefix), figures.pairs(one, described, prefix)]
+        galleries.append(figures.attention(one, described, prefix))
     else:
         name = "The runs by hand" if campaign.title == BY_HAND else campaign.title
         blocks.append(f"{name}: no seed of any variant has been tested.")

@@ -14,6 +14,7 @@ from reports.runs import Run
 from scoring.evaluation import ClipTable
 from scoring.metrics import fisher_mean, spearman
 from scoring.pooling import SeedComparison, compare_seeds, pool
+from scoring.regression import RegressionScorer
 from scoring.trivial import RAW_RIDGE
 
 Ends = tuple[float, float]
@@ -234,7 +235,12 @@ def headline_rho(prediction: Tensor, true: Tensor, action: Tensor, fisher: bool)
 
 
 def chosen_scorer(variant: Variant, scorers: Sequence[str]) -> tuple[str, bool]:
-    """The scorer with the highest mean rho on the validation parts, and whether there was something to choose by."""
+    """The scorer with the highest mean rho on the validation parts, and whether there was something to choose by.
+
+    Of a model that was trained to predict scores that is its head, *regression*: the others are there to compare.
+    """
+    if RegressionScorer.name in scorers:
+        return RegressionScorer.name, True
     means: dict[str, float] = {}
     for scorer in scorers:
         rhos = [run.history.at_best(scorer) if run.history else None for run in variant.compared]

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from drawing.report import (
     Bar,
     interval_figure,
@@ -9,7 +11,7 @@ from drawing.report import (
     robustness_figure,
     svg,
 )
-from drawing.report_clips import pair_png, scatter_png
+from drawing.report_clips import attention_png, pair_png, scatter_png
 from reports.comparison import chosen_scorer
 from reports.datasets import About
 from reports.document import Gallery, Picture
@@ -159,6 +161,26 @@ def pairs(one: Compared, about: About, prefix: str) -> Gallery | None:
             title = f"{level.capitalize()} similarity: {variant.name}"
             pictures.append(Picture(name, title, caption, pair_png(pair)))
     return Gallery("Pairs of poses (Fig. 3)", pictures, _choice(one), len(pictures) > FOLDED_FROM) if pictures else None
+
+
+def attention(one: Compared, about: About, prefix: str) -> Gallery | None:
+    """Where heads that parse clips into parts look, over the test clips of a seed."""
+    pictures = []
+    for number, variant in enumerate(one.comparison.variants):
+        maps = [run.attention for run in (variant.seeds[0] if variant.seeds else ()) if run.attention is not None]
+        if not maps or len({found.shape[1:] for found in maps}) > 1:
+            continue
+        together = np.concatenate(maps)
+        caption = (
+            f"{variant.name}: where in a clip each part looks, of {_count(len(together), 'test clip')} of "
+            f"{about.title}, one seed. Above: how a part's attention is spread over the windows of the clip, mean over "
+            "the clips; below: the centre of each clip's attention. The ranking loss wants the centres of successive "
+            "parts in order. Parts whose maps look alike do not parse anything; a centre in the middle may come from "
+            "looking at both ends."
+        )
+        png = attention_png(together, f"Attention: {variant.name}")
+        pictures.append(Picture(f"{prefix}-attention-{number}", f"Attention: {variant.name}", caption, png))
+    return Gallery("Attention over time", pictures, folded=len(pictures) > FOLDED_FROM) if pictures else None
 
 
 def robustness(found: Mapping[str, Sequence[Curve]], one: Compared, about: About, prefix: str) -> Gallery | None:

@@ -3,11 +3,13 @@
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
@@ -41,6 +43,7 @@ class Run:
         history: metrics.csv; None where it is missing.
         result: what `test` left.
         pairs: of test/pairs.json.
+        attention: test/attention.npy, float [tracks, layers, parts, windows]; None of models without.
         cost: cost.json.
         robustness: robustness.parquet, by column.
         missing: files that are not there.
@@ -56,6 +59,7 @@ class Run:
     history: History | None = None
     result: RunResult | None = None
     pairs: Sequence[Mapping[str, Any]] = ()
+    attention: npt.NDArray[np.floating[Any]] | None = field(default=None, compare=False)
     cost: Mapping[str, Any] | None = None
     robustness: Mapping[str, list[Any]] | None = None
     missing: tuple[str, ...] = ()
@@ -169,6 +173,7 @@ def read_run(name: str, folder: Path) -> Run:
         history=read("metrics.csv", read_history),
         result=read("test/metrics.json", lambda path: read_result(path.parents[1])),
         pairs=read("test/pairs.json", _read_pairs, wanted=tested) or (),
+        attention=read("test/attention.npy", _read_attention, wanted=False),
         cost=read("cost.json", _read_cost, wanted=tested),
         robustness=read("robustness.parquet", _read_robustness, wanted=tested),
         missing=tuple(missing),
@@ -219,6 +224,13 @@ def _read_pairs(path: Path) -> list[Mapping[str, Any]]:
         if any(len(pose) != 15 or any(len(joint) != 2 for joint in pose) for pose in pair["poses"]):
             raise ValueError("a pose does not have 15 joints")
     return pairs
+
+
+def _read_attention(path: Path) -> npt.NDArray[np.floating[Any]]:
+    attention: npt.NDArray[np.floating[Any]] = np.load(path, allow_pickle=False)
+    if attention.dtype.kind != "f" or attention.ndim != 4 or not attention.size or not np.isfinite(attention).all():
+        raise ValueError("not the attention of any clip")
+    return attention
 
 
 def _read_cost(path: Path) -> Mapping[str, Any]:

@@ -94,7 +94,8 @@ def table_one(dataset: str, title: str, found: Sequence[Compared], groups: str) 
         notes.append(f"No published results are known here for {title}, so there are no such rows.")
     caption = (
         f"How well each method puts the test clips of {title} into the order of their true scores, one row a method. "
-        "Of a trained model the scorer with the highest rho on the validation part is shown. Trivial predictors know "
+        "Of a trained model the scorer with the highest rho on the validation part is shown, of one with a head that "
+        "predicts scores (CoRe, TPT) the head: regression. Trivial predictors know "
         "no model: a model that does not beat ridge on raw coordinates has learnt nothing that linear regression does "
         "not find in the same poses."
     )

@@ -105,7 +105,7 @@ OTHERS: dict[str, tuple[str, ...]] = {
     "datamodules.synthetic": ("numpy",),
     "datamodules.synthetic_actions": ("numpy",),
     "scoring": ("torch",),
-    "reports": ("torch", "pyarrow", "yaml"),
+    "reports": ("torch", "numpy", "pyarrow", "yaml"),
     "reports.page": ("jinja2", "markupsafe"),
     "drawing": ("matplotlib", "numpy", "torch"),
     "drawing.report_clips": ("matplotlib", "numpy", "PIL"),

@@ -31,7 +31,7 @@ def test_every_shipped_ablation_is_run_and_reported(said: list[list[str]]) -> No
     assert [words[-2] for words in reports] == ["--output=o/speed21", "--output=o/speed21_by_event"]
     told = {word.removeprefix("--output=") for words in ablations for word in words if word.startswith("--output=")}
     assert {str(Path(word)) for words in reports for word in words if word.startswith("r/")} == told
-    assert ["--data.folds=event" in words for words in ablations] == [False, False, True, False]
+    assert ["--data.folds=event" in words for words in ablations] == [False, False, True, False, True, False]
 
 
 def test_wrong_input_ends_it(said: list[list[str]]) -> None:
