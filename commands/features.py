@@ -167,6 +167,6 @@ def _training(ledger: FeatureLedger) -> str:
     source = ledger.provenance.source
     dataset = "keypoint_folder" if source == "media_folder" else source  # scores of one's own lie in a table there
     return (
-        f"python run.py fit --config {dataset}.yaml --config core.yaml --config clip_features.yaml "
+        f"python run.py fit --config {dataset}.yaml --config core_features.yaml "
         f"--data.features {shlex.quote(str(ledger.cache))}"
     )

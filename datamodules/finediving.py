@@ -4,7 +4,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -104,6 +104,8 @@ class FineDiving(PoseDataModule):
         root: folder that holds the four pickles.
         split: "official" or "events".
         events_seed: seed of the "events" split.
+        dive_numbers: compare dives of one dive number, as published with "dive numbers"; else all with all, and only
+            the trivial predictors know the numbers.
         cache: folder of the keypoint cache.
         kwargs: see `PoseDataModule`.
     """
@@ -121,6 +123,7 @@ class FineDiving(PoseDataModule):
         root: str = "data/finediving",
         split: Literal["official", "events"] = "official",
         events_seed: int = 0,
+        dive_numbers: bool = True,
         cache: str = "data/cache/finediving",
         **kwargs: Any,
     ) -> None:
@@ -128,6 +131,7 @@ class FineDiving(PoseDataModule):
         self.root = Path(root)
         self.split = split
         self.events_seed = events_seed
+        self.dive_numbers = dive_numbers
 
     def labels(self) -> list[ClipLabel]:
         """The dives of the chosen split, the training part first."""
@@ -141,9 +145,9 @@ class FineDiving(PoseDataModule):
                 f"{self.root / FINE}: the annotated steps of {len(odd)} of {len(train) + len(test)} dives do not fit "
                 f"their frames (first: {odd[0]}); these dives have no phases."
             )
-        return [label_of(annotations[key], "train") for key in train] + [
-            label_of(annotations[key], "test") for key in test
-        ]
+        labels = [label_of(annotations[key], "train") for key in train]
+        labels += [label_of(annotations[key], "test") for key in test]
+        return labels if self.dive_numbers else [replace(label, action="dive") for label in labels]
 
     def media(self) -> list[ClipMedia]:
         """The annotated dives whose frames are on the disk; two people perform where the competition is synchronised.

@@ -104,7 +104,7 @@ def test_a_second_run_passes_everything_over(whole: Path, media: Path, capsys: p
     assert "clips: 0 done, 6 done before, 0 failed" in said
     assert "frames: 69, seen in 18 windows" in said
     assert said.splitlines()[-1].endswith(
-        f"--config keypoint_folder.yaml --config core.yaml --config clip_features.yaml --data.features {whole}"
+        f"--config keypoint_folder.yaml --config core_features.yaml --data.features {whole}"
     )
     assert contents(whole) == before
 
@@ -227,7 +227,7 @@ def test_aqa7_and_finediving_into_caches_named_after_them(
         assert read_features(cache).provenance[0].source == name
         assert "left out: " in said
         assert said.splitlines()[-1] == (
-            f"train on them: python run.py fit --config {name}.yaml --config core.yaml --config clip_features.yaml "
+            f"train on them: python run.py fit --config {name}.yaml --config core_features.yaml "
             f"--data.features {cache}"
         )
 
