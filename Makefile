@@ -7,7 +7,8 @@ BIN := $(VENV)/bin
 PIP_FLAGS := --quiet --disable-pip-version-check
 FULL_TESTS := tests/test_full_environment.py tests/keypoints/engines tests/keypoints/estimators/test_hrnet.py \
 	tests/keypoints/test_hrnet_paths.py tests/keypoints/test_mmpose_model.py tests/keypoints/test_ultralytics_setup.py \
-	tests/keypoints/detectors/test_ultralytics_yolo.py tests/commands/test_train_detector.py tests/test_wrong_pictures.py
+	tests/keypoints/detectors/test_ultralytics_yolo.py tests/commands/test_train_detector.py tests/clip_features/test_torchvision_video.py \
+	tests/test_wrong_pictures.py
 
 # Two test processes on two cores: more threads than that only wait for each other.
 tests full: export OMP_NUM_THREADS := 1

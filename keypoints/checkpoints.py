@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from errors import InputError
 
@@ -67,6 +67,28 @@ def load_state_dict(path: Path) -> dict[str, Tensor]:
     ):
         raise InputError(f"{path}: holds no named tensors; give a checkpoint with a state_dict")
     return weights
+
+
+def fill(module: nn.Module, state: dict[str, Tensor], path: Path, name: str, otherwise: str) -> None:
+    """Load weights into a module; every one of both must fit.
+
+    Args:
+        module: takes them.
+        state: what `load_state_dict` read.
+        path: of the file, for the message.
+        name: of the network, for the message.
+        otherwise: what to do if they do not fit.
+
+    Raises:
+        InputError: they are of another architecture.
+    """
+    try:
+        module.load_state_dict(state)
+    except (RuntimeError, AssertionError, ValueError) as error:
+        lines = [" ".join(line.split()) for line in str(error).splitlines()[1:]] or [type(error).__name__]
+        raise InputError(
+            f"{path}: weights of another architecture than {name} ({lines[0][:160]}); {otherwise}"
+        ) from error
 
 
 def fetched(url: str, prefix: str, folder: Path, otherwise: str) -> Path:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from datamodules.skeleton import KEYPOINTS, Source
 from errors import InputError
 from keypoints.blazepose_weights import cache_folder
-from keypoints.checkpoints import fetched, load_state_dict, sha256_of
+from keypoints.checkpoints import fetched, fill, load_state_dict, sha256_of
 from keypoints.engines import Network
 from keypoints.heatmaps import decode_msra
 from keypoints.mmpose_shim import stand_ins
@@ -203,14 +203,7 @@ def _load(model: nn.Module, config: Path, weights: str | None) -> Weights:
         path = Path(weights)
     sha256 = sha256_of(path)
     state = load_state_dict(path)
-    try:
-        model.load_state_dict(state)
-    except (RuntimeError, AssertionError, ValueError) as error:
-        lines = [" ".join(line.split()) for line in str(error).splitlines()[1:]] or [type(error).__name__]
-        raise InputError(
-            f"{path}: weights of another architecture than {config.stem} ({lines[0][:160]}); give weights that were "
-            "made with this config"
-        ) from error
+    fill(model, state, path, config.stem, "give weights that were made with this config")
     known = published is not None and sha256.startswith(published[1])
     return Weights(path.name, sha256, LICENCE if known else "unknown")
 

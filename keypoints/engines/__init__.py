@@ -13,7 +13,7 @@ Precision = Literal["fp32", "bf16", "fp16"]
 
 
 class Engine(Protocol):
-    """Runs a `Network` on up to `batch` crops.
+    """Runs a `Network` on up to `batch` crops, or windows of a video's frames.
 
     Attributes:
         batch: how many crops one call takes at the most.
@@ -22,7 +22,7 @@ class Engine(Protocol):
     batch: int
 
     def __call__(self, pixels: Image) -> tuple[Floats, ...]:
-        """What the network says of crops uint8 [B, h, w, 3], RGB; float32 arrays with first axis B.
+        """What the network says of crops uint8 [B, h, w, 3], RGB, or windows [B, L, h, w, 3]; float32, first axis B.
 
         What is said of a crop depends neither on the others nor on how many there are, to the last bit.
         """
@@ -31,6 +31,8 @@ class Engine(Protocol):
 
 class Network(nn.Module):
     """A network that takes crops as they lie in memory: channels last, eight bits, not normalised.
+
+    Windows of a video's frames are taken likewise, for bodies that want [B, 3, L, h, w]; the flip test is for images.
 
     Args:
         body: from normalised images [B, 3, h, w] to heatmaps [B, K, H, W], or to several tensors with first axis B.
@@ -57,8 +59,8 @@ class Network(nn.Module):
     ) -> None:
         super().__init__()
         self.body = body
-        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, 3, 1, 1))
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32))
+        self.register_buffer("std", torch.tensor(std, dtype=torch.float32))
         self.mean: Tensor
         self.std: Tensor
         self.rgb = rgb
@@ -66,11 +68,12 @@ class Network(nn.Module):
         self.shift = shift
 
     def forward(self, pixels: Tensor) -> Tensor | tuple[Tensor, ...]:
-        """Heatmaps of crops uint8 [B, h, w, 3], RGB."""
-        images = pixels.permute(0, 3, 1, 2).to(torch.float32)
+        """Heatmaps of crops uint8 [B, h, w, 3], RGB; features of windows [B, L, h, w, 3]."""
+        images = pixels.movedim(-1, 1).to(torch.float32)
+        channels = (3, *[1] * (pixels.ndim - 2))
         if not self.rgb:
             images = images.flip(1)
-        images = ((images - self.mean) / self.std).to(next(self.body.parameters()).dtype)
+        images = ((images - self.mean.view(channels)) / self.std.view(channels)).to(next(self.body.parameters()).dtype)
         heatmaps: Tensor | tuple[Tensor, ...] = self.body(images)
         if self.flip is None:
             return heatmaps

@@ -6,6 +6,7 @@ import numpy as np
 import openvino as ov
 import torch
 from openvino import Model as Model
+from torch.jit._trace import TracerWarning
 
 from keypoints.engines import Network, Precision, filled
 from keypoints.types import Floats, Image
@@ -13,22 +14,24 @@ from keypoints.types import Floats, Image
 HINTS: dict[Precision, ov.Type] = {"fp32": ov.Type.f32, "bf16": ov.Type.bf16, "fp16": ov.Type.f16}
 
 
-def converted(network: Network, batch: int, size: tuple[int, int]) -> Model:
+def converted(network: Network, batch: int, shape: tuple[int, ...]) -> Model:
     """The network as OpenVINO's model of a fixed number of crops, which runs faster than one of any number.
 
     Args:
         network: left as it is, and not needed any more.
         batch: crops a call.
-        size: width and height of a crop.
+        shape: of a crop, [h, w, 3], or of a window, [L, h, w, 3].
     """
     network.eval()
-    one = torch.zeros((1, size[1], size[0], 3), dtype=torch.uint8)
+    one = torch.zeros((1, *shape), dtype=torch.uint8)
     with torch.inference_mode(), warnings.catch_warnings():
         # some day torch is to lose it; OpenVINO traces with it as well
         warnings.filterwarnings("ignore", message=".*torch.jit.trace.* is deprecated")
+        # sizes become constants, as they may in a model of one size
+        warnings.filterwarnings("ignore", "Converting a tensor to a Python integer", TracerWarning)
         # without the check, which would run the network twice more
         traced = torch.jit.trace(network, one, check_trace=False)
-        model: Model = ov.convert_model(traced, example_input=one, input=[batch, *one.shape[1:]])
+        model: Model = ov.convert_model(traced, example_input=one, input=[batch, *shape])
     return model
 
 

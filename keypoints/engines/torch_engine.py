@@ -24,23 +24,24 @@ class TorchEngine:
     Args:
         network: left as it is; the engine has its own copy.
         batch: crops a call.
-        size: width and height of a crop.
+        shape: of a crop, [h, w, 3], or of a window, [L, h, w, 3].
         precision: of the network's body; the heatmaps are float32 again.
         device: where it runs.
     """
 
     def __init__(
-        self, network: Network, batch: int, size: tuple[int, int], precision: Precision, device: torch.device
+        self, network: Network, batch: int, shape: tuple[int, ...], precision: Precision, device: torch.device
     ) -> None:
         self.batch = batch
         self.device = device
         module = copy.deepcopy(network).eval().requires_grad_(False).to(device)
         body: Any = module.body  # torch's stubs do not know this use of `to`
-        body.to(dtype=TYPES[precision], memory_format=torch.channels_last)
+        last = torch.channels_last if len(shape) == 3 else torch.channels_last_3d
+        body.to(dtype=TYPES[precision], memory_format=last)
         self._forward: Forward = module
         if device.type == "cuda":
             captured = torch.compile(module, mode="reduce-overhead")  # captures CUDA graphs
-            blank = torch.zeros((batch, size[1], size[0], 3), dtype=torch.uint8, device=device)
+            blank = torch.zeros((batch, *shape), dtype=torch.uint8, device=device)
             self._forward = faster(module, captured, blank)
 
     @staticmethod

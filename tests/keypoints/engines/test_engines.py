@@ -14,7 +14,7 @@ from keypoints.engines.torch_engine import TorchEngine
 from keypoints.types import Image
 
 CPU = torch.device("cpu")
-SIZE = (24, 32)
+SHAPE = (32, 24, 3)
 BATCH = 4
 
 
@@ -48,19 +48,19 @@ class TwoAnswers(nn.Module):
 
 
 def crops(count: int, seed: int = 0) -> Image:
-    return np.random.default_rng(seed).integers(0, 256, (count, SIZE[1], SIZE[0], 3), dtype=np.uint8)
+    return np.random.default_rng(seed).integers(0, 256, (count, *SHAPE), dtype=np.uint8)
 
 
 def on_torch(network: Network, precision: Precision = "fp32") -> Engine:
-    return TorchEngine(network, BATCH, SIZE, precision, CPU)
+    return TorchEngine(network, BATCH, SHAPE, precision, CPU)
 
 
 def on_openvino(network: Network, precision: Precision = "fp32") -> Engine:
-    return OpenVINOEngine(converted(network, BATCH, SIZE), precision, BATCH)
+    return OpenVINOEngine(converted(network, BATCH, SHAPE), precision, BATCH)
 
 
 def in_portions(network: Network, precision: Precision = "fp32") -> Engine:
-    return OpenVINOEngine(converted(network, 2, SIZE), precision, BATCH)
+    return OpenVINOEngine(converted(network, 2, SHAPE), precision, BATCH)
 
 
 MAKERS = [on_torch, on_openvino, in_portions]
@@ -81,6 +81,32 @@ def test_the_network_normalises_what_lies_in_memory(make: Make, rgb: bool) -> No
         wanted = network.body(images[:, order])
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, wanted.numpy(), atol=1e-5)
+
+
+class Smooth(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Conv3d(3, 4, 3)
+
+    def forward(self, windows: Tensor) -> Tensor:
+        means: Tensor = self.layer(windows).mean(dim=(2, 3, 4))
+        return means
+
+
+@pytest.mark.parametrize(
+    "make", [TorchEngine, lambda network, batch, shape, *_: OpenVINOEngine(converted(network, 1, shape), "fp32", batch)]
+)
+def test_windows_of_frames_are_taken_as_crops_are(make: Make) -> None:
+    torch.manual_seed(0)
+    network = Network(Smooth(), mean=(120, 110, 100), std=(60, 50, 40)).eval()
+    windows = np.stack([crops(5, seed) for seed in range(3)])
+    (found,) = make(network, BATCH, windows.shape[1:], "fp32", CPU)(windows)
+    wanted = []
+    for window in windows.astype(np.float32):
+        channels = [(window[..., i] - mean) / std for i, (mean, std) in enumerate(((120, 60), (110, 50), (100, 40)))]
+        with torch.no_grad():
+            wanted.append(network.body(torch.from_numpy(np.stack(channels))[None])[0].numpy())
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
 @pytest.mark.parametrize("make", MAKERS)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from keypoints.engines.torch_engine import TorchEngine, faster
-from tests.keypoints.engines.test_engines import BATCH, CPU, SIZE, crops, small_network
+from tests.keypoints.engines.test_engines import BATCH, CPU, SHAPE, crops, small_network
 
 EXAMPLE = torch.zeros(2)
 
@@ -49,6 +49,6 @@ def test_compiling_does_not_count() -> None:
 
 def test_the_body_runs_in_the_precision_and_the_normalisation_does_not() -> None:
     network = small_network()
-    engine = TorchEngine(network, BATCH, SIZE, "fp16", CPU)
-    wanted = TorchEngine(network, BATCH, SIZE, "fp32", CPU)
+    engine = TorchEngine(network, BATCH, SHAPE, "fp16", CPU)
+    wanted = TorchEngine(network, BATCH, SHAPE, "fp32", CPU)
     np.testing.assert_allclose(engine(crops(2))[0], wanted(crops(2))[0], atol=0.01)

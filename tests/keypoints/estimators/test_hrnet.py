@@ -263,8 +263,8 @@ def test_a_crop_depends_on_the_others_in_no_bit(narrow_hrnet: dict[str, str], en
 
 def test_the_torch_module_is_dropped_once_the_engine_runs(narrow_hrnet: dict[str, str]) -> None:
     estimator = placed(**narrow_hrnet, precision="fp32")
-    assert estimator._network is not None
-    alive = weakref.ref(estimator._network.body)
+    assert estimator._runner._network is not None
+    alive = weakref.ref(estimator._runner._network.body)
     estimator.network(first_crops(estimator)[:1])
     gc.collect()
     assert alive() is None
