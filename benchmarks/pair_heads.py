@@ -20,7 +20,7 @@ from benchmarks._table import print_table
 from lightning_modules.heads.base import PairHead
 from lightning_modules.heads.core import CoRe, NodeLinear
 from lightning_modules.heads.intervals import DifferenceIntervals
-from lightning_modules.heads.temporal_parsing import DURATION
+from lightning_modules.heads.temporal_parsing import DURATION, ParsingLayer
 from lightning_modules.heads.tpt import TPT
 
 BATCH, WIDTH = 64, 1024
@@ -136,6 +136,23 @@ class LoopedTPT(PairHead):
         self.head = copy.deepcopy(head)
         self.intervals = LoopedIntervals(head.intervals)
 
+    def parsed(self, clips: Tensor) -> tuple[Tensor, Tensor]:
+        """Parts [B, K, d] and attention [B, layers, K, W]; keys and values of all windows, as in any decoder."""
+        queries = self.head.parser.queries.expand(len(clips), -1, -1)
+        parts, maps = torch.zeros_like(queries), []
+        for layer in self.head.parser.layers:
+            assert isinstance(layer, ParsingLayer)
+            alike = layer.query(parts + queries) @ layer.key(clips).transpose(1, 2) / queries.shape[2]
+            attention = (alike / layer.temperature).softmax(2)
+            parts = layer.cross_norm(parts + layer.dropout(attention @ layer.value(clips)))
+            parts = layer.feed_forward_norm(parts + layer.dropout(layer.feed_forward(parts)))
+            if layer.self_attention is not None:
+                places = parts + queries
+                among = layer.self_attention(places, places, parts, need_weights=False)[0]
+                parts = layer.self_norm(parts + layer.dropout(among))
+            maps.append(attention)
+        return parts, torch.stack(maps, 1)
+
     def compared(self, query: Tensor, exemplar: Tensor) -> tuple[Tensor, Tensor]:
         """Log-probabilities and positions [B, leaves] from parts [B, K, d]."""
         parts = query.shape[1]
@@ -161,12 +178,12 @@ class LoopedTPT(PairHead):
 
     def forward(self, query: Tensor, exemplar: Tensor, exemplar_score: Tensor) -> Tensor:
         """See `PairHead`."""
-        (own, _), (other, _) = self.head.parser(query), self.head.parser(exemplar)
+        (own, _), (other, _) = self.parsed(query), self.parsed(exemplar)
         return exemplar_score + self.intervals.values(*self.compared(own, other))
 
     def loss(self, query: Tensor, exemplar: Tensor, query_score: Tensor, exemplar_score: Tensor) -> Tensor:
         """See `PairHead`."""
-        (own, attention), (other, others_attention) = self.head.parser(query), self.head.parser(exemplar)
+        (own, attention), (other, others_attention) = self.parsed(query), self.parsed(exemplar)
         difference = query_score - exemplar_score
         there = self.intervals.losses(*self.compared(own, other), difference)
         back = self.intervals.losses(*self.compared(other, own), -difference)

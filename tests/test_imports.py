@@ -51,7 +51,14 @@ OWN = {
     "datamodules.media": ("errors",),
     "datamodules.feature_cache": ("datamodules", "errors", "files"),
     "keypoints": ("keypoints", "datamodules.cache", "datamodules.skeleton", "datamodules.media", "errors"),
-    "clip_features": ("clip_features", "keypoints", "datamodules.media", "datamodules.feature_cache", "errors", "files"),
+    "clip_features": (
+        "clip_features",
+        "keypoints",
+        "datamodules.media",
+        "datamodules.feature_cache",
+        "errors",
+        "files",
+    ),
     "comparison": (
         "comparison",
         "keypoints",

@@ -10,11 +10,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+import run
 from commands.ablation_plan import plans_of
 from commands.configs import CONFIGS
 from commands.fit_options import FitOptions
 from tests.conftest import REPO
-from tests.datasets import options
+from tests.datasets import FAST, options
 from trials.trial import read_record
 
 FILES = sorted((CONFIGS / "ablations").glob("*.yaml"))
@@ -25,19 +26,31 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return options("speed21.yaml", tmp_path_factory.mktemp("data"))[2:]
 
 
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory, data: list[str]) -> Path:
+    """A folder of runs with the encoder that variants of baselines.yaml take, of the first seed and fold."""
+    folder = tmp_path_factory.mktemp("runs")
+    run_folder = folder / "table2" / "gcn_16_channels" / "seed_0_fold_0"
+    words = ["--config", "speed21.yaml", *data, *FAST, "--model.encoder.channels=16"]
+    assert run.main(["fit", *words, f"--trainer.logger.folder={run_folder}"]) == 0
+    return folder
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_it_is_short_and_every_variant_can_be_built(path: Path, data: list[str]) -> None:
+def test_it_is_short_and_every_variant_can_be_built(path: Path, data: list[str], runs: Path) -> None:
     assert len(path.read_text().splitlines()) <= 30
-    (plan,) = plans_of([f"ablations/{path.name}"], None, None, data)  # builds every model and its data
+    (plan,) = plans_of(
+        [f"ablations/{path.name}"], None, None, data, runs / path.stem
+    )  # builds every model and its data
     models = [str(sorted(one.values.items())) for one in plan.options.values()]
     assert len(set(models)) == len(models), "two variants are one model"
 
 
-def test_the_paper_is_the_paper(data: list[str]) -> None:
+def test_the_paper_is_the_paper(data: list[str], runs: Path) -> None:
     """What tables call the paper's model is speed21.yaml, but for what the whole file says."""
     reader = FitOptions()
     checked = 0
-    for plan in plans_of([str(path) for path in FILES], None, None, data):
+    for plan in plans_of([str(path) for path in FILES], None, None, data, runs):
         common = set.intersection(*(set(variant.options.items()) for variant in plan.ablation.variants))
         words = [f"--{key}={value}" for key, value in common if key != "model.encoder.channels"]
         shipped = reader.flat(reader.parse(["--config=speed21.yaml", *words, *data]))

@@ -45,9 +45,9 @@ class Ablation:
         seeds: how many; they are 0, 1, 2, ...
         folds: values of options by dotted key; their product is trained of every variant and seed.
         variants: at least one; differences are from the first.
-        runs: folder that its own folder lies in. In an option's value `{runs}` stands for it, and `{trial}` for the name
-            of the trial without the variant: a model can take the checkpoint of another one of the same seed and fold,
-            `{runs}/table2/mlp_baseline/{trial}/checkpoints/best.ckpt`.
+        runs: folder that its own folder lies in. In an option's value `{runs}` stands for it, and `{trial}` for the
+            name of the trial without the variant: a model can take the checkpoint of another one of the same seed and
+            fold, `{runs}/table2/mlp_baseline/{trial}/checkpoints/best.ckpt`.
     """
 
     title: str
