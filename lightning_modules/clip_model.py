@@ -151,10 +151,10 @@ class ClipModel(LightningModule):
     def on_predict_epoch_end(self) -> None:
         """Score the clips to predict."""
         exemplars, queries = self._gather()
-        self._check_collapse(queries)
         self.scored = queries
         for scorer in self._scorers():
             self.predictions[scorer.name] = scorer(queries, exemplars)
+        self._check_collapse(queries)
 
     def evaluate_clips(self, queries: EmbeddedClips, exemplars: EmbeddedClips, source: ClipSource) -> None:
         """Judge `predictions`: sets `scored` and `evaluation`.
@@ -180,7 +180,7 @@ class ClipModel(LightningModule):
         return self.exemplars.gather(), self.queries.gather()
 
     def has_collapsed(self, queries: EmbeddedClips) -> bool:
-        """Whether nothing that the model says of these clips depends on them."""
+        """Whether nothing that the model says of these clips, whose predictions are there, depends on them."""
         return is_collapsed(queries.embedding)
 
     def _check_collapse(self, queries: EmbeddedClips) -> None:

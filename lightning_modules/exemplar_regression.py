@@ -165,6 +165,7 @@ def _check_same_parts(source: TrainedEmbeddings, data: object) -> None:
     same = name == f"{type(data).__module__}.{type(data).__name__}"
     theirs = {key: value for key, value in options.items() if same and key not in FREE and not isinstance(value, dict)}
     pairs = [(f"data.{key}", value, getattr(data, key, value)) for key, value in theirs.items()]
+    pairs = [(key, value, own) for key, value, own in pairs if value is None or type(own) in (type(value), type(None))]
     normalisation = options.get("normalisation") or {}
     ours = getattr(data, "normalisation", None)
     pairs += [

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from datamodules.skeleton import JOINTS
+from errors import InputError
 from lightning_modules.sources.base import WindowedPoses
 
 
@@ -13,12 +14,20 @@ class PoseEmbeddings(WindowedPoses):
     Args:
         encoder: poses [..., 15, 2] to embeddings [..., E].
         windows, length: see `WindowedPoses`.
+
+    Raises:
+        InputError: the encoder takes windows.
     """
 
     def __init__(self, encoder: nn.Module, windows: int = 20, length: int = 9) -> None:
         with torch.no_grad():
-            width = encoder(torch.zeros(1, len(JOINTS), 2)).shape[-1]
-        super().__init__(windows, length, width)
+            made = encoder(torch.zeros(2, len(JOINTS), 2))
+        if made.ndim != 2:
+            raise InputError(
+                f"PoseEmbeddings: {type(encoder).__name__} takes windows of poses, not single poses; take the source "
+                "PoseSequences"
+            )
+        super().__init__(windows, length, made.shape[-1])
         self.encoder = encoder
 
     def forward(self, clips: Tensor) -> Tensor:

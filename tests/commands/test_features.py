@@ -227,8 +227,7 @@ def test_aqa7_and_finediving_into_caches_named_after_them(
         assert read_features(cache).provenance[0].source == name
         assert "left out: " in said
         assert said.splitlines()[-1] == (
-            f"train on them: python run.py fit --config {name}.yaml --config core_features.yaml "
-            f"--data.features {cache}"
+            f"train on them: python run.py fit --config {name}.yaml --config core_features.yaml --data.features {cache}"
         )
 
 
