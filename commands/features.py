@@ -37,6 +37,7 @@ from keypoints.summary import shortened
 from lightning_modules.feature_extraction import FeatureExtraction
 
 CACHES = Path("data", "features")
+TPT_WINDOWS = 20
 
 
 class FeatureConfig(MediaConfig):
@@ -158,15 +159,17 @@ def _fill(
     ledger.keep("summary.json", json.dumps(summary, indent=1, ensure_ascii=False).encode())
     print(f"summary: {ledger.folder / 'summary.json'}")
     if summary["done"] or summary["skipped"]:
-        print(f"train on them: {_training(ledger)}")
+        print(f"train on them: {_training(ledger, pipeline)}")
     return 1 if summary["failed"] or rejected else 0
 
 
-def _training(ledger: FeatureLedger) -> str:
-    """The command that trains a head on the cache."""
+def _training(ledger: FeatureLedger, pipeline: FeaturePipeline) -> str:
+    """The command that trains a head on the cache: TPT on its own windows, CoRe on others."""
     source = ledger.provenance.source
     dataset = "keypoint_folder" if source == "media_folder" else source  # scores of one's own lie in a table there
-    return (
-        f"python run.py fit --config {dataset}.yaml --config core_features.yaml "
-        f"--data.features {shlex.quote(str(ledger.cache))}"
-    )
+    found = {"windows": len(pipeline.windows.starts), "width": pipeline.extractor.width}
+    overlay = "tpt_features.yaml" if found["windows"] == TPT_WINDOWS else "core_features.yaml"
+    expected = yaml.safe_load((CONFIGS / overlay).read_text())["model"]["init_args"]["source"]["init_args"]
+    other = [f"--model.source.{key} {value}" for key, value in found.items() if value != expected[key]]
+    folder = f"--data.features {shlex.quote(str(ledger.cache))}"
+    return " ".join(["python run.py fit", f"--config {dataset}.yaml", f"--config {overlay}", *other, folder])

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import random
+import shlex
 import signal
 import subprocess
 import sys
@@ -21,6 +22,8 @@ from tests.clip_features.fakes import said_of, shades
 from tests.conftest import REPO
 from tests.data.aqa7.make import make as make_aqa7
 from tests.data.finediving.make import make as make_finediving
+from tests.datasets import FAST
+from tests.datasets import options as dataset_options
 from tests.keypoints.fakes import write_frames, write_photograph
 from tests.keypoints.media_files import write_video
 from tests.refusal import assert_one_line, assert_refused
@@ -104,7 +107,8 @@ def test_a_second_run_passes_everything_over(whole: Path, media: Path, capsys: p
     assert "clips: 0 done, 6 done before, 0 failed" in said
     assert "frames: 69, seen in 18 windows" in said
     assert said.splitlines()[-1].endswith(
-        f"--config keypoint_folder.yaml --config core_features.yaml --data.features {whole}"
+        "--config keypoint_folder.yaml --config core_features.yaml --model.source.windows 3 --model.source.width 18 "
+        f"--data.features {whole}"
     )
     assert contents(whole) == before
 
@@ -227,7 +231,8 @@ def test_aqa7_and_finediving_into_caches_named_after_them(
         assert read_features(cache).provenance[0].source == name
         assert "left out: " in said
         assert said.splitlines()[-1] == (
-            f"train on them: python run.py fit --config {name}.yaml --config core_features.yaml --data.features {cache}"
+            f"train on them: python run.py fit --config {name}.yaml --config core_features.yaml "
+            f"--model.source.windows 3 --model.source.width 18 --data.features {cache}"
         )
 
 
@@ -241,7 +246,7 @@ def test_one_video_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["tpt_windows.yaml", "features.yaml"])
-def test_the_shipped_windows(name: str, tmp_path: Path) -> None:
+def test_the_shipped_windows(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_frames(tmp_path / "m" / "clip", shades(12))
     arguments = ["features", "--config=media_folder.yaml", f"--data.root={tmp_path / 'm'}", f"--config={name}"]
     arguments += ["--extractor=tests.clip_features.fakes.Means", f"--output={tmp_path / 'new'}"]
@@ -249,6 +254,19 @@ def test_the_shipped_windows(name: str, tmp_path: Path) -> None:
     starts, length = ([*range(0, 100, 5)], 8) if name.startswith("tpt") else ([*range(0, 90, 10), 86], 16)
     wanted = said_of(shades(12), 103, length, starts)
     np.testing.assert_allclose(read_features(tmp_path / "new").features[0], wanted, atol=1e-4)
+    overlay = "tpt_features.yaml" if length == 8 else "core_features.yaml"
+    assert f"--config {overlay} --model.source.width 18 --data.features" in capsys.readouterr().out
+
+
+def test_the_line_that_it_ends_with_trains(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = dataset_options("keypoint_folder.yaml", tmp_path)
+    for number, clip in enumerate(list_clips(tmp_path / "keypoint_folder" / "cache")):
+        write_photograph(tmp_path / "m" / f"{clip}.png", shades(1, number)[0])
+    assert run.main(words(tmp_path / "m", tmp_path / "my features", "--data.images=photographs")) == 0
+    line = shlex.split(capsys.readouterr().out.splitlines()[-1])
+    assert line[:8] == ["train", "on", "them:", "python", "run.py", "fit", "--config", "keypoint_folder.yaml"]
+    saved = f"--trainer.logger.save_dir={tmp_path / 'runs'}"
+    assert run.main([*line[5:], *options[2:], *FAST, saved]) == 0, capsys.readouterr().err
 
 
 def test_an_extractor_laid_over_another_takes_none_of_its_options(tmp_path: Path) -> None:
