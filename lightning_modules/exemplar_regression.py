@@ -1,6 +1,7 @@
 """Regression against exemplars: any source of clip features under any head (CoRe, TPT, plain regression)."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ClassVar, Protocol, cast
 
 import torch
@@ -165,7 +166,14 @@ def _check_same_parts(source: TrainedEmbeddings, data: object) -> None:
     same = name == f"{type(data).__module__}.{type(data).__name__}"
     theirs = {key: value for key, value in options.items() if same and key not in FREE and not isinstance(value, dict)}
     pairs = [(f"data.{key}", value, getattr(data, key, value)) for key, value in theirs.items()]
-    pairs = [(key, value, own) for key, value, own in pairs if value is None or type(own) in (type(value), type(None))]
+    pairs = [(key, value, str(own) if isinstance(own, Path) else own) for key, value, own in pairs]
+    # an attribute of another kind is not what the option of its name became
+    plain = (str, int, float, list, type(None))
+    pairs = [
+        (key, value, own)
+        for key, value, own in pairs
+        if isinstance(own, plain) and (None in (value, own) or type(own) is type(value))
+    ]
     normalisation = options.get("normalisation") or {}
     ours = getattr(data, "normalisation", None)
     pairs += [

@@ -137,3 +137,18 @@ def test_wrong_input_is_one_line(
     errors = capsys.readouterr().err
     assert said in errors.splitlines()[-1]
     assert "Traceback" not in errors
+
+
+def test_an_encoder_trained_on_other_labels_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [*options("keypoint_folder.yaml", tmp_path), *FAST]
+    assert run.main(["fit", *words, f"--trainer.logger.folder={tmp_path / 'trained'}"]) == 0
+    (labels,) = (word.partition("=")[2] for word in words if word.startswith("--data.labels_csv="))
+    other = Path(labels).with_name("other.csv")
+    other.write_bytes(Path(labels).read_bytes())
+    checkpoint = tmp_path / "trained" / "checkpoints" / "best.ckpt"
+    words[2:2] = ["--config", "core.yaml", "--config", "trained_source.yaml"]
+    words += [f"--model.source.checkpoint={checkpoint}", f"--trainer.logger.folder={tmp_path / 'run'}"]
+    assert run.main(["fit", *words]) == 0
+    capsys.readouterr()
+    assert run.main(["fit", *words, f"--data.labels_csv={other}"]) == 2
+    assert f"trained with data.labels_csv = {labels}, here it is {other}" in capsys.readouterr().err
