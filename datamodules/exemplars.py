@@ -1,6 +1,5 @@
 """Which clips are compared with which in training by regression against exemplars, and their batches."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from datamodules.clips import Tracks
+from datamodules.epochs import EpochLoader
 from errors import InputError
 from scoring.clips import ExemplarBatch
 
@@ -79,22 +79,16 @@ class ExemplarSampler:
         return pairs
 
 
-class ExemplarLoader:
-    """Batches of an epoch's pairs, this process's share of each; the state in the middle of an epoch can be saved.
-
-    Batch k of all processes together is pairs [k * B * W, (k + 1) * B * W) of the sampler, whatever W.
+class ExemplarLoader(EpochLoader[ExemplarSampler, Tensor, ExemplarBatch]):
+    """Batches of pairs of clips; see `EpochLoader`.
 
     Args:
-        tracks: the poses of all clips, the training clips first.
+        tracks: the poses of all clips.
         features: [K, W, C], clip features of all tracks.
         score: [K] float64, relative scores of all tracks.
         sampler: the stream of pairs.
         frames_per_clip: relative times at which poses are given.
-        batch_size: pairs a process and batch (B).
-        rank, world_size: this process and how many there are (W).
-
-    Raises:
-        InputError: pairs_per_epoch does not divide among the processes.
+        batch_size, rank, world_size: see `EpochLoader`.
     """
 
     def __init__(
@@ -108,51 +102,16 @@ class ExemplarLoader:
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        if sampler.rule.pairs_per_epoch % world_size:
-            raise InputError(
-                f"exemplar_pairs: pairs_per_epoch = {sampler.rule.pairs_per_epoch} does not divide among {world_size} "
-                "processes; choose a multiple"
-            )
+        super().__init__("exemplar_pairs", tracks, sampler, batch_size, rank, world_size)
         self.poses = torch.from_numpy(tracks.poses)
         self.rows = torch.from_numpy(tracks.moments(frames_per_clip))
         self.features = features
         self.score = score
-        self.sampler = sampler  # under this name Lightning finds `set_epoch`
-        self.batch_size = batch_size
-        self.rank = rank
-        self.world_size = world_size
-        self.position = 0  # batches given out in this epoch
-        self._resume: tuple[int, int] | None = None
-        self._track_begin = np.searchsorted(tracks.clip, np.arange(tracks.clip.max() + 2))
-
-    def __len__(self) -> int:
-        return -(-self.sampler.rule.pairs_per_epoch // (self.batch_size * self.world_size))
-
-    def __iter__(self) -> Iterator[ExemplarBatch]:
-        # Lightning stops at len() without exhausting the iterator: nothing may be left to do after the last yield.
-        track = self._epoch()
-        begin = 0
-        if self._resume is not None and self._resume[0] == self.sampler.epoch:
-            begin = self._resume[1]
-        self._resume = None
-        size = self.batch_size
-        for batch in range(begin, len(self)):
-            self.position = batch + 1
-            share = track[:, batch * size : (batch + 1) * size]
-            yield {"poses": self.poses[self.rows[share]], "features": self.features[share], "score": self.score[share]}
-
-    def state_dict(self) -> dict[str, int]:
-        """Epoch and batches given out, for a checkpoint."""
-        return {"epoch": self.sampler.epoch, "position": self.position}
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on after the batches that `state` says were given out, if the next epoch is still that one."""
-        self._resume = (state["epoch"], state["position"])
 
     def _epoch(self) -> Tensor:
-        """This process's tracks [2, n] of the whole epoch; of a clip with several performers one is drawn."""
-        clips = self.sampler.draw()
-        rng = np.random.default_rng([self.sampler.seed, self.sampler.epoch, 1])
-        performers = self._track_begin[clips + 1] - self._track_begin[clips]
-        track = self._track_begin[clips] + rng.integers(0, performers)
-        return torch.from_numpy(np.ascontiguousarray(track[:, self.rank :: self.world_size]))
+        """This process's tracks [2, n] of the whole epoch."""
+        return torch.from_numpy(np.ascontiguousarray(self._tracks_of(self.sampler.draw())[:, self._mine]))
+
+    def _batch(self, epoch: Tensor, share: slice) -> ExemplarBatch:
+        track = epoch[:, share]
+        return {"poses": self.poses[self.rows[track]], "features": self.features[track], "score": self.score[track]}

@@ -1,14 +1,15 @@
 """The pairs of poses that train the Siamese network: one global, seeded stream, drawn without Python per pair."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from datamodules.clips import Tracks
+from datamodules.epochs import EpochLoader
 from errors import InputError
 from scoring.clips import PairBatch
 
@@ -210,72 +211,30 @@ class PairSampler:
         return first, np.where(choice < below, self.low_begin[first] + choice, self.far_begin[first] + choice - below)
 
 
-class PairLoader:
-    """Batches of an epoch's pairs, this process's share of each; the state in the middle of an epoch can be saved.
-
-    Batch k of all processes together is pairs [k * B * W, (k + 1) * B * W) of the sampler, whatever W: the effective
-    batch is `batch_size` times the number of processes.
+class PairLoader(EpochLoader[PairSampler, tuple[Tensor, Tensor], PairBatch]):
+    """Batches of pairs of poses; see `EpochLoader`.
 
     Args:
-        tracks: the training clips' poses; tracks of a clip stand together, in the order of the sampler's clips.
+        tracks: the training clips' poses.
         sampler: the stream of pairs.
-        batch_size: pairs a process and batch (B).
-        rank, world_size: this process and how many there are (W).
-
-    Raises:
-        InputError: pairs_per_epoch does not divide among the processes.
+        batch_size, rank, world_size: see `EpochLoader`.
     """
 
     def __init__(
         self, tracks: Tracks, sampler: PairSampler, batch_size: int, rank: int = 0, world_size: int = 1
     ) -> None:
-        if sampler.rule.pairs_per_epoch % world_size:
-            raise InputError(
-                f"pairs: pairs_per_epoch = {sampler.rule.pairs_per_epoch} does not divide among {world_size} "
-                "processes; choose a multiple"
-            )
+        super().__init__("pairs", tracks, sampler, batch_size, rank, world_size)
         self.tracks = tracks
         self.poses = torch.from_numpy(tracks.poses)
-        self.sampler = sampler  # under this name Lightning finds `set_epoch`
-        self.batch_size = batch_size
-        self.rank = rank
-        self.world_size = world_size
-        self.position = 0  # batches given out in this epoch
-        self._resume: tuple[int, int] | None = None
-        self._track_begin = np.searchsorted(tracks.clip, np.arange(tracks.clip.max() + 2))
 
-    def __len__(self) -> int:
-        return -(-self.sampler.rule.pairs_per_epoch // (self.batch_size * self.world_size))
-
-    def __iter__(self) -> Iterator[PairBatch]:
-        # Lightning stops at len() without exhausting the iterator: nothing may be left to do after the last yield.
-        poses, similar = self._epoch()
-        begin = 0
-        if self._resume is not None and self._resume[0] == self.sampler.epoch:
-            begin = self._resume[1]
-        self._resume = None
-        size = self.batch_size
-        for batch in range(begin, len(self)):
-            self.position = batch + 1
-            share = slice(batch * size, (batch + 1) * size)
-            yield {"poses": poses[:, share], "similar": similar[share]}
-
-    def state_dict(self) -> dict[str, int]:
-        """Epoch and batches given out, for a checkpoint."""
-        return {"epoch": self.sampler.epoch, "position": self.position}
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on after the batches that `state` says were given out, if the next epoch is still that one."""
-        self._resume = (state["epoch"], state["position"])
-
-    def _epoch(self) -> tuple[torch.Tensor, torch.Tensor]:
+    def _epoch(self) -> tuple[Tensor, Tensor]:
         """This process's poses [2, n, 15, 2] and Y [n] of the whole epoch, gathered at once: batches are views."""
         pairs = self.sampler.draw()
-        rng = np.random.default_rng([self.sampler.seed, self.sampler.epoch, 1])
-        clips = np.stack([pairs.first, pairs.second])
-        performers = self._track_begin[clips + 1] - self._track_begin[clips]
-        track = self._track_begin[clips] + rng.integers(0, performers)
+        track = self._tracks_of(np.stack([pairs.first, pairs.second]))
         rows = self.tracks.at(track, np.stack([pairs.first_time, pairs.second_time]))
-        mine = slice(self.rank, None, self.world_size)  # B consecutive ones of these lie in [k B W, (k + 1) B W)
-        poses = self.poses[torch.from_numpy(np.ascontiguousarray(rows[:, mine]))]
-        return poses, torch.from_numpy(pairs.similar[mine])
+        poses = self.poses[torch.from_numpy(np.ascontiguousarray(rows[:, self._mine]))]
+        return poses, torch.from_numpy(pairs.similar[self._mine])
+
+    def _batch(self, epoch: tuple[Tensor, Tensor], share: slice) -> PairBatch:
+        poses, similar = epoch
+        return {"poses": poses[:, share], "similar": similar[share]}
