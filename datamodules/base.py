@@ -30,7 +30,8 @@ from datamodules.normalisation import Normalisation
 from datamodules.pairs import PairLoader, PairRule, PairSampler
 from datamodules.perturbations import Perturbation, perturbed_poses
 from datamodules.splits import hold_out
-from errors import InputError
+from errors import InputError, some
+from scoring.clips import relative
 
 Loaders = list[ClipLoader]
 
@@ -147,13 +148,11 @@ class PoseDataModule(LightningDataModule):
         """Batches of pairs of the training part without `val`."""
         if self.exemplar_pairs is None:
             return self.pair_loader()
-        training = self.action[: int((self.part == "train").sum())]  # the training clips come first
-        low, high = self.table["score_range"].unbind(1)
         return ExemplarLoader(
             self.tracks,
             self.table["features"],
-            (self.table["score"] - low) / (high - low),
-            ExemplarSampler(training, self.exemplar_pairs, self.seed),
+            relative(self.table["score"], self.table["score_range"]),
+            ExemplarSampler(self.action[: self._training], self.exemplar_pairs, self.seed),
             self._frames,
             self.batch_size,
             *self._process(),
@@ -166,10 +165,9 @@ class PoseDataModule(LightningDataModule):
 
     def training_scores(self) -> tuple[Tensor, Tensor]:
         """Relative scores [n] and actions [n] of the training clips without `val`, as `ExemplarBatch` has them."""
-        count = int((self.part == "train").sum())
-        low, high = self.score_range[:count].T
-        score = np.array([label.score for label in self.clips[:count]])
-        return torch.from_numpy((score - low) / (high - low)), torch.from_numpy(self.action[:count])
+        count = self._training
+        score = relative(torch.from_numpy(self._scores()[:count]), torch.from_numpy(self.score_range[:count]))
+        return score, torch.from_numpy(self.action[:count])
 
     def val_dataloader(self) -> Loaders:
         """Exemplars (train without val), then val."""
@@ -226,11 +224,11 @@ class PoseDataModule(LightningDataModule):
             if self.features is not None:
                 how = "python run.py features --help) or take them out of the labels."
             raise InputError(
-                f"{folder}: no {what}s of {_some(missing)} that the labels name; extract them (see {how}".strip()
+                f"{folder}: no {what}s of {some(missing)} that the labels name; extract them (see {how}".strip()
             )
         if extra := sorted(name for name in cached.difference(ids) if not self.known_extra(name)):
             raise InputError(
-                f"{folder}: holds {_some(extra)} that no label names; label them (without a score, to predict "
+                f"{folder}: holds {some(extra)} that no label names; label them (without a score, to predict "
                 "them) or take them out of the cache"
             )
         return labels
@@ -248,7 +246,7 @@ class PoseDataModule(LightningDataModule):
             if strangers:
                 rank_zero_warn(
                     f"{len(strangers)} of the {len(parts[name])} clips to score have an action without a training clip "
-                    f"({_some(sorted({label.action for label in strangers}))}): they are compared with all training "
+                    f"({some(sorted({label.action for label in strangers}))}): they are compared with all training "
                     "clips."
                 )
 
@@ -278,7 +276,7 @@ class PoseDataModule(LightningDataModule):
         columns = {
             "clip": np.arange(len(clips)),
             "action": self.action,
-            "score": np.array([label.score for label in clips], dtype=np.float64),
+            "score": self._scores(),
             "score_range": self.score_range,
             "difficulty": np.array([label.difficulty for label in clips], dtype=np.float64),
             "group": group,
@@ -293,7 +291,7 @@ class PoseDataModule(LightningDataModule):
         That of its action where the headline is "fisher" and the action's scores differ, else that of all.
         """
         official = self.part != "query"
-        score = np.array([label.score for label in self.clips], dtype=np.float64)
+        score = self._scores()
         ranges = np.tile([score[official].min(), score[official].max()], (len(score), 1))
         if self.headline == "fisher":
             for action in np.unique(self.action[official]):
@@ -303,9 +301,16 @@ class PoseDataModule(LightningDataModule):
         return ranges
 
     def _sampler(self) -> PairSampler:
-        count = int((self.part == "train").sum())  # the training clips come first
-        scores = np.array([label.score for label in self.clips[:count]])
-        return PairSampler(self.action[:count], scores, self.pairs, self.seed)
+        count = self._training
+        return PairSampler(self.action[:count], self._scores()[:count], self.pairs, self.seed)
+
+    @property
+    def _training(self) -> int:
+        """How many training clips there are without `val`; they come first."""
+        return int((self.part == "train").sum())
+
+    def _scores(self) -> NDArray[np.float64]:
+        return np.array([label.score for label in self.clips], dtype=np.float64)
 
     def _loader(self, *parts: str) -> ClipLoader:
         chosen = np.flatnonzero(np.isin(self.part, parts)[self.tracks.clip])
@@ -327,9 +332,3 @@ class PoseDataModule(LightningDataModule):
 
     def _process(self) -> tuple[int, int]:
         return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
-
-
-def _some(names: Sequence[str]) -> str:
-    """The first names and how many there are, for a message."""
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(repr(name) for name in names[:3]) + more

@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from datamodules.cache_file import ClipRows, Provenance, decode, encode, provenance_of, some, to_rows
+from datamodules.cache_file import ClipRows, Provenance, decode, encode, provenance_of, to_rows
 from datamodules.cache_rules import faults, track_starts
 from datamodules.skeleton import JOINTS
-from errors import InputError
+from errors import InputError, some
 
 __all__ = [
     "PoseTable",

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from datamodules.skeleton import JOINTS, SKELETON
-from errors import InputError
+from errors import InputError, some
 
 FORMAT_VERSION = 1
 METADATA_KEY = b"pose_cache"
@@ -67,11 +67,6 @@ class ClipRows(NamedTuple):
     xy: npt.NDArray[np.float32]
     confidence: npt.NDArray[np.float32]
     interpolated: npt.NDArray[np.bool_]
-
-
-def some(names: list[str]) -> str:
-    """The first three names and how many more there are, for a message."""
-    return ", ".join(map(repr, names[:3])) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def decode(content: bytes, clip_id: str) -> tuple[pa.Table, Provenance]:

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from datamodules.cache import check_clip_id
-from datamodules.cache_file import some
 from datamodules.feature_cache_file import (
     FeatureProvenance,
     OtherKind,
@@ -21,7 +20,7 @@ from datamodules.feature_cache_file import (
     encode,
     provenance_of,
 )
-from errors import InputError
+from errors import InputError, some
 from files import write_atomically
 
 __all__ = [

@@ -10,8 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from datamodules.cache_file import METADATA_KEY as KEYPOINTS_KEY
-from datamodules.cache_file import some
-from errors import InputError
+from errors import InputError, some
 
 FORMAT_VERSION = 1
 METADATA_KEY = b"feature_cache"

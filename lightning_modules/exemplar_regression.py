@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
-from errors import InputError
+from errors import InputError, some
 from lightning_modules.clip_model import ClipModel, ClipSource
 from lightning_modules.heads.base import PairHead
 from lightning_modules.sources.base import FeatureSource
@@ -151,9 +151,8 @@ class ExemplarRegression(ClipModel):
         few = actions[counts < wanted].tolist()
         if few and not self._told_few:
             self._told_few = True
-            names = ", ".join(repr(self._data().action_names[action]) for action in few[:3])
-            more = f" and {len(few) - 3} more" if len(few) > 3 else ""
-            rank_zero_warn(f"fewer than {wanted} exemplars of {names}{more}: all that there are serve.")
+            names = some([self._data().action_names[action] for action in few])
+            rank_zero_warn(f"fewer than {wanted} exemplars of {names}: all that there are serve.")
 
 
 def _check_same_parts(source: TrainedEmbeddings, data: object) -> None:

@@ -62,6 +62,12 @@ class ExemplarBatch(TypedDict):
     score: Tensor
 
 
+def relative(score: Tensor, score_range: Tensor) -> Tensor:
+    """Scores [N] relative to their ranges [N, 2]: 0 the lowest, 1 the highest training score."""
+    low, high = score_range.unbind(1)
+    return (score - low) / (high - low)
+
+
 @dataclass(frozen=True)
 class EmbeddedClips:
     """N tracks with the embeddings of T moments; the other fields are those of `ClipBatch`.
@@ -104,9 +110,8 @@ class EmbeddedClips:
 
     @property
     def relative_score(self) -> Tensor:
-        """The scores [N] relative to `score_range`: 0 the lowest, 1 the highest training score."""
-        low, high = self.score_range.unbind(1)
-        return (self.score - low) / (high - low)
+        """See `relative`."""
+        return relative(self.score, self.score_range)
 
     def with_embedding(self, embedding: Tensor) -> "EmbeddedClips":
         """The same tracks with another embedding [N, T, E]."""
