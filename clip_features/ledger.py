@@ -1,18 +1,13 @@
 """Which clips of a feature cache are done, and who is at work on which."""
 
-from dataclasses import replace
-
-from clip_features.pipeline import ClipFeatures, prepare
-from clip_features.types import Extractor
+from clip_features.pipeline import ClipFeatures
 from datamodules.feature_cache import FeatureProvenance, OtherKind, read_feature_provenance, write_features
 from datamodules.media import ClipMedia
 from errors import InputError
-from keypoints.clip_poses import FailedClip
 from keypoints.ledger import ClipLedger
-from keypoints.types import Image
 
 
-class FeatureLedger(ClipLedger[FeatureProvenance]):
+class FeatureLedger(ClipLedger[FeatureProvenance, ClipFeatures]):
     """The state of a feature cache that is being filled."""
 
     compared = ("source", "extractor", "weights_sha256")
@@ -30,23 +25,7 @@ class FeatureLedger(ClipLedger[FeatureProvenance]):
         except InputError:
             return None
 
-    def write(self, made: ClipFeatures) -> None:
-        """Write a clip and its record, and release it; it has failed if its media are gone by now.
-
-        Raises:
-            InputError: the disk is full, or the cache cannot be written to.
-        """
-        media = made.media
-        try:
-            made_from = self._fingerprint(media)
-        except InputError as error:
-            self.fail(FailedClip(media, str(error)))
-            return
-        self._note(media, {"status": "done", "frames": made.frames, "windows": len(made.features)})
-        provenance = replace(self.provenance, settings=self._settings(), media=made_from)
-        write_features(self.cache, media.clip_id, made.features, provenance)
-        self._release(media)
-
-    def choose(self, extractor: Extractor, windows: Image) -> None:
-        """Let an extractor choose a precision on the first windows; see `decide`."""
-        self.decide(lambda before: prepare(extractor, windows, before))
+    def _store(self, made: ClipFeatures, provenance: FeatureProvenance) -> None:
+        """Write a clip and its record."""
+        self._note(made.media, {"status": "done", "frames": made.frames, "windows": len(made.features)})
+        write_features(self.cache, made.media.clip_id, made.features, provenance)

@@ -13,6 +13,7 @@ from errors import InputError
 from keypoints.background import ahead
 from keypoints.clip_poses import FailedClip
 from keypoints.frames import read_frames
+from keypoints.pipeline import prepare
 from keypoints.types import Floats, Image
 
 SHORTEST = 8
@@ -166,15 +167,6 @@ class FeaturePipeline:
                 "again when nothing is written to it any more"
             )
         return _Clip(media, count, windows, kept)
-
-
-def prepare(extractor: Extractor, windows: Image, decided: str | None) -> str | None:
-    """Let an extractor choose on the first windows of a run and print what and why; gives what it chose."""
-    decision = extractor.prepare(windows, decided)
-    if decision is None:
-        return None
-    print(decision.line, flush=True)
-    return decision.choice
 
 
 def _finished(clip: _Clip) -> ClipFeatures | FailedClip:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar, cast
 
 import cv2
 import numpy as np
@@ -19,7 +19,7 @@ from errors import InputError
 from keypoints.clip_poses import ClipPoses, FailedClip
 from keypoints.frames import fingerprint
 from keypoints.pipeline import prepare
-from keypoints.types import Estimator, Image
+from keypoints.types import Image, Prepares
 
 DECIDED = "decided"  # among the settings: what the estimator chose for this cache, which nobody asked for
 FOLDER = "_extraction"  # readers of whole folders of Parquet files pass over names with an underscore
@@ -43,10 +43,20 @@ class Origin(Protocol):
         ...
 
 
+class Made(Protocol):
+    """What is written of a clip."""
+
+    @property
+    def media(self) -> ClipMedia:
+        """The clip."""
+        ...
+
+
 P = TypeVar("P", bound=Origin)
+M = TypeVar("M", bound=Made)
 
 
-class ClipLedger(ABC, Generic[P]):
+class ClipLedger(ABC, Generic[P, M]):
     """The state of a cache that is being filled, whatever it holds of a clip.
 
     A clip is done when its file is there and its provenance says that it was made in the same way from the same media.
@@ -95,9 +105,24 @@ class ClipLedger(ABC, Generic[P]):
         except InputError:
             return False  # it can no longer be read: that is said where it is tried
 
+    def write(self, made: M) -> None:
+        """Write a clip and its record, and release it; it has failed if its media are gone by now.
+
+        Raises:
+            InputError: the disk is full, or the cache cannot be written to.
+        """
+        media = made.media
+        try:
+            made_from = self._fingerprint(media)
+        except InputError as error:
+            self.fail(FailedClip(media, str(error)))
+            return
+        self._store(made, replace(cast(Any, self.provenance), settings=self._settings(), media=made_from))
+        self._release(media)
+
     @abstractmethod
-    def write(self, made: Any, /) -> None:
-        """Write a clip and its record, and release it."""
+    def _store(self, made: M, provenance: P) -> None:
+        """Write a clip and its record."""
 
     @abstractmethod
     def stored(self, media: ClipMedia) -> P | None:
@@ -160,16 +185,12 @@ class ClipLedger(ABC, Generic[P]):
             self._write(self.folder / name, content)
         return self.folder / name
 
-    def decide(self, ask: Callable[[str | None], str | None]) -> None:
-        """Let a network choose a precision on what it sees first, once for all processes and runs on this cache.
-
-        Args:
-            ask: is given what was chosen before, None if nothing was, and gives what is chosen now.
-        """
+    def choose(self, chooser: Prepares, pixels: Image) -> None:
+        """Let a network choose a precision on what it sees first, once for all processes and runs on this cache."""
         with FileLock(self.folder / "locks" / ".decision.lock"):
             path = self.folder / "decision.txt"
             before = path.read_text() if path.exists() else None
-            self._decided = ask(before)
+            self._decided = prepare(chooser, pixels, before)
             if before is None and self._decided is not None:
                 self._write(path, self._decided.encode())
 
@@ -220,7 +241,7 @@ class ClipLedger(ABC, Generic[P]):
             temporary.unlink(missing_ok=True)
 
 
-class Ledger(ClipLedger[Provenance]):
+class Ledger(ClipLedger[Provenance, ClipPoses]):
     """The state of a keypoint cache that is being filled; beside each record lies a picture of the clip."""
 
     compared = ("source", "detector", "detector_sha256", "estimator", "weights_sha256")
@@ -232,18 +253,9 @@ class Ledger(ClipLedger[Provenance]):
         except InputError:
             return None
 
-    def write(self, poses: ClipPoses) -> None:
-        """Write a clip, its picture and its record, and release it; it has failed if its media are gone by now.
-
-        Raises:
-            InputError: the disk is full, or the cache cannot be written to.
-        """
+    def _store(self, poses: ClipPoses, provenance: Provenance) -> None:
+        """Write a clip, its picture and its record."""
         media = poses.media
-        try:
-            made_from = self._fingerprint(media)
-        except InputError as error:
-            self.fail(FailedClip(media, str(error)))
-            return
         people, frames = poses.xy.shape[:2]
         seen = np.isfinite(poses.xy).all(axis=-1)
         facts = {
@@ -268,17 +280,12 @@ class Ledger(ClipLedger[Provenance]):
             person=np.repeat(np.arange(people, dtype=np.int32), frames),
             time=np.tile(poses.time, people),
             interpolated=poses.interpolated.ravel(),
-            provenance=replace(self.provenance, settings=self._settings(), media=made_from),
+            provenance=provenance,
         )
-        self._release(media)
 
     def picture(self, media: ClipMedia) -> Path:
         """Where the picture of a clip is, if one was made."""
         return self.folder / "clips" / f"{media.clip_id}.jpg"
-
-    def choose(self, estimator: Estimator, pixels: Image) -> None:
-        """Let an estimator choose a precision on its first crops; see `decide`."""
-        self.decide(lambda before: prepare(estimator, pixels, before))
 
 
 def _asked(settings: str | None) -> dict[str, Any] | None:

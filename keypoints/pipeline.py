@@ -19,7 +19,7 @@ from keypoints.frames import read_frames
 from keypoints.gaps import fill_gaps
 from keypoints.performers import Selection, Track, choose_performers
 from keypoints.tracking import Tracker, frame_rate
-from keypoints.types import Crop, Detector, Estimator, Floats, Frame, Image, Keypoints, People
+from keypoints.types import Crop, Detector, Estimator, Floats, Frame, Image, Keypoints, People, Prepares
 
 CHUNK = 8
 """Frames of a clip that are read and searched for people at once."""
@@ -372,9 +372,9 @@ def _tracks(people: Sequence[_Person]) -> list[Track]:
     ]
 
 
-def prepare(estimator: Estimator, pixels: Image, decided: str | None) -> str | None:
-    """Let an estimator choose on the first crops of a run and print what and why; gives what it chose."""
-    decision = estimator.prepare(pixels, decided)
+def prepare(chooser: Prepares, pixels: Image, decided: str | None) -> str | None:
+    """Let it choose on the first crops or windows of a run and print what and why; gives what it chose."""
+    decision = chooser.prepare(pixels, decided)
     if decision is None:
         return None
     print(decision.line, flush=True)

@@ -119,6 +119,14 @@ class Detector(Protocol):
         ...
 
 
+class Prepares(Protocol):
+    """Has something to choose when it sees what it is to look at."""
+
+    def prepare(self, pixels: Image, decided: str | None, /) -> Decision | None:
+        """See `Estimator`."""
+        ...
+
+
 class Estimator(Protocol):
     """Finds a person's keypoints: `decode(network(crops), crops)`.
 

@@ -43,7 +43,7 @@ class CacheFilling(LightningModule, ABC):
         through: is told of every clip that is through, here or elsewhere.
     """
 
-    def __init__(self, ledger: ClipLedger[Any], clips: Sequence[ClipMedia], through: Callable[[], None]) -> None:
+    def __init__(self, ledger: ClipLedger[Any, Any], clips: Sequence[ClipMedia], through: Callable[[], None]) -> None:
         super().__init__()
         self.ledger = ledger
         self.clips = clips
