@@ -1,6 +1,5 @@
 """`python run.py extract --config aqa7.yaml`: from a dataset's videos and photographs to its keypoint cache."""
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,12 +13,12 @@ from commands.pose_parser import build_pipeline, pose_parser, provenance
 from datamodules.media import ClipMedia
 from drawing.contact_sheet import StripBuilder, contact_sheet
 from errors import InputError
-from keypoints.ledger import Ledger, OtherSettings
+from keypoints.ledger import Ledger
 from keypoints.photographs import read_image
 from keypoints.pipeline import Pipeline
 from keypoints.progress import ExtractionProgress
-from keypoints.summary import shortened, summarise, text
-from lightning_modules.extraction import Extraction
+from keypoints.summary import sum_up, summarise, text
+from lightning_modules.extraction import Extraction, fill
 
 STRIPS = 24
 """Clips on a contact sheet at the most."""
@@ -53,12 +52,7 @@ def run(arguments: Sequence[str]) -> int:
         raise InputError(f"{source}: no clip to extract; see `python run.py extract --help`")
     pipeline = build_pipeline(config)  # after the media: networks take their time
     ledger = Ledger(data.cache, provenance(parser, config, pipeline, source))
-    try:
-        left = [clip for clip in clips if not ledger.done(clip)]
-    except OtherSettings as error:
-        raise InputError(
-            f"{data.cache}: holds clips made in another way: {error}; give another --data.cache, or delete the folder"
-        ) from error
+    left = ledger.left(clips, "--data.cache")
     return _extract(pipeline, config.trainer, ledger, clips, left, rejected)
 
 
@@ -72,24 +66,12 @@ def _extract(
 ) -> int:
     trainer = build_trainer(places, "extract")
     progress = ExtractionProgress(len(left), shown=trainer.is_global_zero)
-
-    if trainer.is_global_zero:
-        for line in shortened("left out", rejected):
-            print(line)
-        print(f"{len(clips) - len(left)} of {len(clips)} clips are done; extracting {len(left)} into {ledger.cache}")
-    with progress:
-        module = Extraction(pipeline, ledger, left, StripBuilder, progress.clip, progress.looked)
-        if left:
-            try:
-                trainer.predict(module, return_predictions=False)
-            except SystemExit:  # Lightning's answer to Ctrl-C
-                raise KeyboardInterrupt from None
-    if not trainer.is_global_zero:
+    module = Extraction(pipeline, ledger, left, StripBuilder, progress.clip, progress.looked)
+    done = f"{len(clips) - len(left)} of {len(clips)} clips are done"
+    if not fill(trainer, module, progress, f"{done}; extracting {len(left)} into {ledger.cache}", rejected):
         return 0
     summary = summarise(ledger, clips, left, rejected, progress.seconds, progress.looks)
-    print(text(summary))
-    ledger.keep("summary.json", json.dumps(summary, indent=1, ensure_ascii=False).encode())
-    print(f"summary: {ledger.folder / 'summary.json'}")
+    sum_up(ledger, summary, text(summary))
     for path in _sheets(ledger, clips):
         print(f"contact sheet: {path}")
     return 1 if summary["failed"] or rejected else 0

@@ -31,9 +31,9 @@ from commands.parse_errors import Parser
 from datamodules.feature_cache import FeatureProvenance
 from datamodules.media import ClipMedia
 from errors import InputError
-from keypoints.ledger import OtherSettings
 from keypoints.progress import ExtractionProgress
-from keypoints.summary import shortened
+from keypoints.summary import sum_up
+from lightning_modules.extraction import fill
 from lightning_modules.feature_extraction import FeatureExtraction
 
 CACHES = Path("data", "features")
@@ -72,12 +72,7 @@ def run(arguments: Sequence[str]) -> int:
     if os.path.realpath(output) == os.path.realpath(data.cache):
         raise InputError(f"{output}: is the keypoint cache; give the features a folder of their own (--output)")
     ledger = FeatureLedger(output, provenance)
-    try:
-        left = [clip for clip in clips if not ledger.done(clip)]
-    except OtherSettings as error:
-        raise InputError(
-            f"{output}: holds clips made in another way: {error}; give another --output, or delete the folder"
-        ) from error
+    left = ledger.left(clips, "--output")
     return _fill(pipeline, trainer, ledger, clips, left, rejected)
 
 
@@ -141,23 +136,12 @@ def _fill(
     rejected: list[tuple[str, str]],
 ) -> int:
     progress = ExtractionProgress(len(left), trainer.is_global_zero, "windows")
-    if trainer.is_global_zero:
-        for line in shortened("left out", rejected):
-            print(line)
-        print(f"{len(clips) - len(left)} of {len(clips)} clips are done; {len(left)} go into {ledger.cache}")
-    with progress:
-        module = FeatureExtraction(pipeline, ledger, left, progress.clip, progress.looked)
-        if left:
-            try:
-                trainer.predict(module, return_predictions=False)
-            except SystemExit:  # Lightning's answer to Ctrl-C
-                raise KeyboardInterrupt from None
-    if not trainer.is_global_zero:
+    module = FeatureExtraction(pipeline, ledger, left, progress.clip, progress.looked)
+    done = f"{len(clips) - len(left)} of {len(clips)} clips are done"
+    if not fill(trainer, module, progress, f"{done}; {len(left)} go into {ledger.cache}", rejected):
         return 0
     summary = summarise(ledger, clips, left, rejected, progress.seconds, progress.looks)
-    print(text(summary))
-    ledger.keep("summary.json", json.dumps(summary, indent=1, ensure_ascii=False).encode())
-    print(f"summary: {ledger.folder / 'summary.json'}")
+    sum_up(ledger, summary, text(summary))
     if summary["done"] or summary["skipped"]:
         print(f"train on them: {_training(ledger, pipeline)}")
     return 1 if summary["failed"] or rejected else 0

@@ -105,6 +105,23 @@ class ClipLedger(ABC, Generic[P, M]):
         except InputError:
             return False  # it can no longer be read: that is said where it is tried
 
+    def left(self, clips: Sequence[ClipMedia], option: str) -> list[ClipMedia]:
+        """Those of the clips that are not done.
+
+        Args:
+            clips: all of them.
+            option: which names another cache, for a message.
+
+        Raises:
+            InputError: the cache holds clips that were made in another way.
+        """
+        try:
+            return [clip for clip in clips if not self.done(clip)]
+        except OtherSettings as error:
+            raise InputError(
+                f"{self.cache}: holds clips made in another way: {error}; give another {option}, or delete the folder"
+            ) from error
+
     def write(self, made: M) -> None:
         """Write a clip and its record, and release it; it has failed if its media are gone by now.
 

@@ -1,5 +1,6 @@
 """What came of an extraction: for the screen, and as JSON for programs."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from datamodules.media import ClipMedia
-from keypoints.ledger import Ledger
+from keypoints.ledger import ClipLedger, Ledger
 
 SHOWN = 30
 """Lines of failed clips on the screen at the most, and as many of those left out."""
@@ -36,21 +37,14 @@ def summarise(
         `left_out` (name and reason), `frames`, `frames_without_person`, `frames_interpolated`, `people`, `dropped`,
         `turned`, `mean_confidence` (over the clips; None without one), `seconds`, `people_per_second`, `made_by`.
     """
-    states = {clip.clip_id: ledger.done(clip) for clip in left}
-    records = {clip.clip_id: ledger.record(clip) or {} for clip in clips}
-    failed = [name for name, done in states.items() if not done and records[name].get("status") == "failed"]
-    there = [record for name, record in records.items() if states.get(name, True) and "frames" in record]
+    facts, there = outcome(ledger, clips, left, rejected)
     confidence = [record["mean_confidence"] for record in there if record["mean_confidence"] is not None]
 
     def total(fact: str) -> int:
         return sum(record[fact] for record in there)
 
     return {
-        "done": sum(states.values()),
-        "skipped": len(clips) - len(left),
-        "failed": [{"clip": name, "reason": records[name]["reason"]} for name in failed],
-        "elsewhere": [name for name, done in states.items() if not done and name not in failed],
-        "left_out": [{"name": name, "reason": reason} for name, reason in rejected],
+        **facts,
         "frames": total("frames"),
         "frames_without_person": total("frames_without_person"),
         "frames_interpolated": total("frames_interpolated"),
@@ -60,28 +54,79 @@ def summarise(
         "mean_confidence": round(float(np.mean(confidence)), 4) if confidence else None,
         "seconds": round(seconds, 1),
         "people_per_second": round(people / seconds, 1),
-        "made_by": {name: value for name, value in asdict(ledger.provenance).items() if name != "media"},
+        "made_by": made_by(ledger),
     }
 
 
 def text(summary: dict[str, Any]) -> str:
     """The summary for people, a few lines."""
-    made, failed = summary["made_by"], summary["failed"]
+    made = summary["made_by"]
     confidence = summary["mean_confidence"]
     lines = [
-        f"clips: {summary['done']} extracted, {summary['skipped']} done before, {len(failed)} failed"
-        + (f", {len(summary['elsewhere'])} left to another process" if summary["elsewhere"] else "")
-        + (f", {len(summary['left_out'])} left out" if summary["left_out"] else ""),
+        clips_in_words(summary, "extracted"),
         f"frames: {summary['frames']}, of them {summary['frames_without_person']} without a person"
         + (f", {summary['frames_interpolated']} filled in" if summary["frames_interpolated"] else ""),
         f"people: {summary['people']} kept, {summary['dropped']} dropped; mean confidence "
         + ("unknown" if confidence is None else f"{confidence:.2f}"),
         f"time: {summary['seconds']:.0f} s, {summary['people_per_second']:.1f} people/s",
-        f"by {made['detector']}, {made['estimator']}; weights {(made['weights_sha256'] or 'without hash')[:12]}, "
-        f"{made['weights_licence']}",
+        f"by {made['detector']}, {made['estimator']}; {weights_in_words(made)}",
+        *failures(summary),
     ]
-    lines += shortened("failed", [(failure["clip"], failure["reason"]) for failure in failed])
     return "\n".join(lines)
+
+
+# What summaries of every kind of cache share --------------------------------------------------------------------------
+
+
+def outcome(
+    ledger: ClipLedger[Any, Any],
+    clips: Sequence[ClipMedia],
+    left: Sequence[ClipMedia],
+    rejected: Sequence[tuple[str, str]],
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """`done` to `left_out` of `summarise`, and the records of the clips that are done."""
+    states = {clip.clip_id: ledger.done(clip) for clip in left}
+    records = {clip.clip_id: ledger.record(clip) or {} for clip in clips}
+    failed = [name for name, done in states.items() if not done and records[name].get("status") == "failed"]
+    facts = {
+        "done": sum(states.values()),
+        "skipped": len(clips) - len(left),
+        "failed": [{"clip": name, "reason": records[name]["reason"]} for name in failed],
+        "elsewhere": [name for name, done in states.items() if not done and name not in failed],
+        "left_out": [{"name": name, "reason": reason} for name, reason in rejected],
+    }
+    return facts, [record for name, record in records.items() if states.get(name, True) and "frames" in record]
+
+
+def made_by(ledger: ClipLedger[Any, Any]) -> dict[str, Any]:
+    """How the clips were made."""
+    return {name: value for name, value in asdict(ledger.provenance).items() if name != "media"}
+
+
+def clips_in_words(summary: dict[str, Any], done: str) -> str:
+    """How many clips are `done`, failed and so on."""
+    return (
+        f"clips: {summary['done']} {done}, {summary['skipped']} done before, {len(summary['failed'])} failed"
+        + (f", {len(summary['elsewhere'])} left to another process" if summary["elsewhere"] else "")
+        + (f", {len(summary['left_out'])} left out" if summary["left_out"] else "")
+    )
+
+
+def sum_up(ledger: ClipLedger[Any, Any], summary: dict[str, Any], text: str) -> None:
+    """Print a summary, and keep it beside the records."""
+    print(text)
+    ledger.keep("summary.json", json.dumps(summary, indent=1, ensure_ascii=False).encode())
+    print(f"summary: {ledger.folder / 'summary.json'}")
+
+
+def weights_in_words(made: dict[str, Any]) -> str:
+    """Which weights ran."""
+    return f"weights {(made['weights_sha256'] or 'without hash')[:12]}, {made['weights_licence']}"
+
+
+def failures(summary: dict[str, Any]) -> list[str]:
+    """Lines on the clips that failed."""
+    return shortened("failed", [(failure["clip"], failure["reason"]) for failure in summary["failed"]])
 
 
 def shortened(what: str, reasons: Sequence[tuple[str, str]]) -> list[str]:

@@ -6,12 +6,14 @@ from contextlib import closing
 from typing import Any
 
 import torch
-from lightning import LightningModule
+from lightning import LightningModule, Trainer
 
 from datamodules.media import ClipMedia
 from keypoints.clip_poses import ClipPoses, FailedClip
 from keypoints.ledger import ClipLedger, Ledger
 from keypoints.pipeline import Pipeline, Sketch
+from keypoints.progress import ExtractionProgress
+from keypoints.summary import shortened
 
 GROUP = 64
 """Clips of a prediction step; they share batches of the network."""
@@ -91,6 +93,31 @@ class CacheFilling(LightningModule, ABC):
     def on_predict_end(self) -> None:
         """Wait for the clips that other processes have at hand: the summary counts them."""
         self.trainer.strategy.barrier("extraction")
+
+
+def fill(
+    trainer: Trainer,
+    module: CacheFilling,
+    progress: ExtractionProgress,
+    announcement: str,
+    rejected: Sequence[tuple[str, str]],
+) -> bool:
+    """Make what is left; says what was left out first, and the announcement.
+
+    Returns:
+        Whether this is the main process, which is to sum up.
+    """
+    if trainer.is_global_zero:
+        for line in shortened("left out", rejected):
+            print(line)
+        print(announcement)
+    with progress:
+        if module.clips:
+            try:
+                trainer.predict(module, return_predictions=False)
+            except SystemExit:  # Lightning's answer to Ctrl-C
+                raise KeyboardInterrupt from None
+    return bool(trainer.is_global_zero)
 
 
 class Extraction(CacheFilling):
