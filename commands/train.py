@@ -22,6 +22,10 @@ from lightning_modules.checkpoint_io import load_checkpoint
 from lightning_modules.run_folder import run_of_checkpoint, versions
 
 RUN_FOLDER = "lightning_modules.run_folder.RunFolder"
+SAME_CLIPS = {
+    "root", "cache", "media", "frames_per_clip", "batch_size", "pairs", "seed", "exemplar_pairs", "features",
+}  # fmt: skip
+"""Options of data that do not change which clips are in the training part."""
 
 
 class PoseCLI(LightningCLI):
@@ -43,6 +47,7 @@ class PoseCLI(LightningCLI):
         config = self.config[self.config.subcommand]
         _check_seed(config.seed_everything, getattr(parser, "args", []))
         mine = yaml.safe_load(parser.dump(self.config, skip_unset=False))[self.config.subcommand]
+        _check_encoder(mine)
         if self.config.subcommand != "fit" and config.ckpt_path is None:
             config.ckpt_path = str(_newest_checkpoint(config, mine))
             print(f"checkpoint: {config.ckpt_path} (the newest such run; --ckpt_path chooses another)", flush=True)
@@ -146,6 +151,32 @@ def _check_settings(saved: dict[str, Any], mine: dict[str, Any], checkpoint: Pat
             f"{checkpoint}: trained with {key.replace('init_args.', '')} = {theirs}, given {ours}{more}; {why}: {how}, "
             "or train anew"
         )
+
+
+def _check_encoder(mine: dict[str, Any]) -> None:
+    """Refuse a trained encoder as a source of features that was trained on other parts of the same dataset, or on poses
+    normalised in another way.
+
+    Raises:
+        InputError: an option differs.
+    """  # noqa: D205
+    source = (mine["model"].get("init_args") or {}).get("source") or {}
+    checkpoint = (source.get("init_args") or {}).get("checkpoint")
+    if checkpoint is None:
+        return
+    saved = (yaml.safe_load(load_checkpoint(checkpoint).get("config") or "") or {}).get("data") or {}
+    theirs, ours = (dict(data.get("init_args") or {}) for data in (saved, mine["data"]))
+    looks = [dict(options.pop("normalisation", None) or {}) for options in (theirs, ours)]
+    parts = theirs.keys() & ours.keys() - SAME_CLIPS if saved.get("class_path") == mine["data"]["class_path"] else set()
+    pairs = [(key, theirs[key], ours[key]) for key in sorted(parts)]
+    pairs += [(f"normalisation.{key}", looks[0][key], looks[1][key]) for key in looks[0].keys() & looks[1].keys()]
+    for key, their, our in pairs:
+        if their != our:
+            raise InputError(
+                f"{checkpoint}: its encoder was trained with data.{key} = {their}, here it is {our}: poses may look "
+                "different, or clips to test be among those that it was trained on; give the checkpoint of a run with "
+                "the same"
+            )
 
 
 def _differing(saved: dict[str, Any], mine: dict[str, Any], resuming: bool) -> dict[str, tuple[Any, Any]]:

@@ -1,7 +1,6 @@
 """Regression against exemplars: any source of clip features under any head (CoRe, TPT, plain regression)."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, ClassVar, Protocol, cast
 
 import torch
@@ -12,13 +11,9 @@ from errors import InputError, some
 from lightning_modules.clip_model import ClipModel, ClipSource
 from lightning_modules.heads.base import PairHead
 from lightning_modules.sources.base import FeatureSource
-from lightning_modules.sources.trained import TrainedEmbeddings
 from scoring.clips import EmbeddedClips, ExemplarBatch
 from scoring.regression import RegressionScorer
 from scoring.scorers import ClipScorer
-
-FREE = {"root", "cache", "frames_per_clip", "batch_size", "pairs", "seed", "exemplar_pairs", "features"}
-"""Options of data in which a trained encoder's may differ: they do not change which clips are in the training part."""
 
 
 class PairedClips(ClipSource, Protocol):
@@ -81,7 +76,7 @@ class ExemplarRegression(ClipModel):
         """Fix what the head fixes by the training scores; `stage` is Lightning's.
 
         Raises:
-            InputError: the data do not fit, or hold clips to test that the source's encoder was trained on.
+            InputError: the data do not fit.
         """
         data = cast(PairedClips, self._data())
         served = "poses" if data.features is None else "features"
@@ -91,8 +86,6 @@ class ExemplarRegression(ClipModel):
                 f"the source {type(self.source).__name__} takes {self.content}, the data serve {served}; {how}, or "
                 "take another source"
             )
-        if isinstance(self.source, TrainedEmbeddings):
-            _check_same_parts(self.source, data)
         if stage == "fit":
             if data.exemplar_pairs is None:
                 raise InputError(
@@ -153,36 +146,3 @@ class ExemplarRegression(ClipModel):
             self._told_few = True
             names = some([self._data().action_names[action] for action in few])
             rank_zero_warn(f"fewer than {wanted} exemplars of {names}: all that there are serve.")
-
-
-def _check_same_parts(source: TrainedEmbeddings, data: object) -> None:
-    """Refuse an encoder that was trained on other parts of the same dataset, or on poses normalised in another way.
-
-    Raises:
-        InputError: an option differs.
-    """
-    name, options = source.trained_on
-    same = name == f"{type(data).__module__}.{type(data).__name__}"
-    theirs = {key: value for key, value in options.items() if same and key not in FREE and not isinstance(value, dict)}
-    pairs = [(f"data.{key}", value, getattr(data, key, value)) for key, value in theirs.items()]
-    pairs = [(key, value, str(own) if isinstance(own, Path) else own) for key, value, own in pairs]
-    # an attribute of another kind is not what the option of its name became
-    plain = (str, int, float, list, type(None))
-    pairs = [
-        (key, value, own)
-        for key, value, own in pairs
-        if isinstance(own, plain) and (None in (value, own) or type(own) is type(value))
-    ]
-    normalisation = options.get("normalisation") or {}
-    ours = getattr(data, "normalisation", None)
-    pairs += [
-        (f"data.normalisation.{key}", value, getattr(ours, key, value))
-        for key, value in normalisation.get("init_args", normalisation).items()
-    ]
-    for key, value, own in pairs:
-        if value != own:
-            raise InputError(
-                f"{source.checkpoint}: its encoder was trained with {key} = {value}, here it is {own}: poses may look "
-                "different, or clips to test be among those that it was trained on; give the checkpoint of a run with "
-                "the same"
-            )

@@ -56,17 +56,6 @@ def normalisation_options(path: Path) -> dict[str, Any]:
     return options if isinstance(options, dict) else {}
 
 
-def data_options(path: Path) -> tuple[str, dict[str, Any]]:
-    """Class of the data module that a checkpoint was trained on, "" if unknown, and its options.
-
-    Raises:
-        InputError: no checkpoint.
-    """
-    config = yaml.safe_load(load_checkpoint(path).get("config") or "")
-    name, options = _below(config, "data", "class_path"), _below(config, "data", "init_args")
-    return (name if isinstance(name, str) else ""), (options if isinstance(options, dict) else {})
-
-
 def _encoder_config(config: Any) -> Any:
     return _below(config, "model", "init_args", "encoder")
 

@@ -32,5 +32,9 @@ class PoseEmbeddings(WindowedPoses):
 
     def forward(self, clips: Tensor) -> Tensor:
         """Poses [B, T, 15, C] to [B, W, E]."""
-        embedding: Tensor = self.encoder(clips.flatten(0, 1))
-        return self.means(embedding.unflatten(0, clips.shape[:2]))
+        return self.means(self.embed(clips))
+
+    def embed(self, clips: Tensor) -> Tensor:
+        """Poses [B, T, 15, C] to the embeddings [B, T, E] of each."""
+        embedding: Tensor = self.encoder(clips.flatten(0, 1)).unflatten(0, clips.shape[:2])
+        return embedding

@@ -152,3 +152,15 @@ def test_an_encoder_trained_on_other_labels_is_refused(tmp_path: Path, capsys: p
     capsys.readouterr()
     assert run.main(["fit", *words, f"--data.labels_csv={other}"]) == 2
     assert f"trained with data.labels_csv = {labels}, here it is {other}" in capsys.readouterr().err
+
+
+def test_options_are_compared_as_they_were_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The demo's `clips` is a number in a config, and a list of labels once the data are there."""
+    words = [*options("demo.yaml", tmp_path), *FAST]
+    assert run.main(["fit", *words, f"--trainer.logger.folder={tmp_path / 'trained'}"]) == 0
+    words[2:2] = ["--config", "core.yaml", "--config", "trained_source.yaml"]
+    words += [f"--model.source.checkpoint={tmp_path / 'trained' / 'checkpoints' / 'best.ckpt'}"]
+    capsys.readouterr()
+    assert run.main(["fit", *words, f"--trainer.logger.folder={tmp_path / 'run'}", "--data.clips=54"]) == 2
+    assert "trained with data.clips = 48, here it is 54" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
