@@ -1,9 +1,5 @@
 """The keypoint cache: one Parquet file a clip, written atomically and read whole (format: docs/keypoint-cache.md)."""
 
-import os
-import re
-import secrets
-from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -15,12 +11,23 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from datamodules.cache_file import ClipRows, Provenance, decode, encode, provenance_of, to_rows
+from datamodules.cache_file import KEYPOINTS, ClipRows, Provenance, decode, encode, provenance_of, to_rows
 from datamodules.cache_rules import faults, track_starts
+from datamodules.clip_files import (
+    SUFFIX,
+    check_clip_id,
+    clip_path,
+    clips_to_read,
+    list_files,
+    read_file,
+    read_if_there,
+    write_file,
+)
 from datamodules.skeleton import JOINTS
-from errors import InputError, some
+from errors import InputError
 
 __all__ = [
+    "SUFFIX",
     "PoseTable",
     "Provenance",
     "check_clip_id",
@@ -32,12 +39,6 @@ __all__ = [
     "read_rows",
     "write_clip",
 ]
-
-SUFFIX = ".parquet"
-MAX_ID_BYTES = 200  # file names end at 255 bytes, and the temporary name is longer than the id
-
-# separators of paths, control characters, line and paragraph separators, halves of surrogate pairs
-_NOT_IN_IDS = re.compile(r"[/\\\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 @dataclass
@@ -66,32 +67,6 @@ class PoseTable:
     track_person: npt.NDArray[np.int64]
     track_start: npt.NDArray[np.int64]
     provenance: list[Provenance]
-
-
-def check_clip_id(clip_id: str) -> None:
-    """Refuse an id that cannot be a file name inside the cache: Unicode and spaces are fine, paths are not.
-
-    Raises:
-        InputError: empty, over 200 bytes, leading dot, separator, control or line-breaking character.
-    """
-    if not clip_id:
-        raise InputError("a clip id is empty; give every clip a name")
-    if clip_id.startswith("."):
-        raise InputError(f"clip id {clip_id!r} begins with a dot; rename the clip")
-    if bad := _NOT_IN_IDS.search(clip_id):
-        raise InputError(f"clip id {clip_id!r} holds {bad[0]!r}, which no clip id may hold; rename the clip")
-    if len(clip_id.encode()) > MAX_ID_BYTES:
-        raise InputError(f"clip id {clip_id[:20]!r}... has over {MAX_ID_BYTES} bytes; give the clip a shorter name")
-
-
-def clip_path(root: str | Path, clip_id: str) -> Path:
-    """Path of a clip's file, always directly inside `root`.
-
-    Raises:
-        InputError: see `check_clip_id`.
-    """
-    check_clip_id(clip_id)
-    return Path(root) / f"{clip_id}{SUFFIX}"
 
 
 def write_clip(
@@ -132,21 +107,7 @@ def write_clip(
         rows = _checked_rows(xy, confidence, frame, person, time, interpolated)
     except InputError as error:
         raise InputError(f"clip {clip_id!r} not written: {error}") from None
-    content = encode(clip_id, rows, provenance)
-    temporary = path.with_name(f".{clip_id}.{secrets.token_hex(8)}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("xb") as file:
-                file.write(content)
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be written ({error.strerror}); check that the folder may be written to and has space left"
-        ) from error
+    write_file(path, clip_id, encode(clip_id, rows, provenance))
     return path
 
 
@@ -156,16 +117,7 @@ def list_clips(root: str | Path) -> list[str]:
     Raises:
         InputError: no such folder, or it cannot be listed.
     """
-    root = Path(root)
-    try:
-        if not root.is_dir():
-            what = "is not a folder" if root.exists() else "no such folder"
-            raise InputError(f"{root}: {what}; a keypoint cache is a folder of Parquet files, check the path")
-        with os.scandir(root) as entries:
-            files = [entry.name for entry in entries if entry.name.endswith(SUFFIX) and entry.is_file()]
-    except OSError as error:
-        raise InputError(f"{root}: cannot be listed ({error.strerror}); check who may read it") from error
-    return sorted(name.removesuffix(SUFFIX) for name in files if not name.startswith("."))
+    return list_files(KEYPOINTS, root)
 
 
 def read_clip(root: str | Path, clip_id: str) -> PoseTable:
@@ -185,9 +137,9 @@ def read_cache(root: str | Path, clip_ids: Sequence[str] | None = None) -> PoseT
             what is wrong and what to do.
     """
     root = Path(root)
-    clip_ids = _clips_to_read(root, clip_ids)
+    clip_ids = clips_to_read(KEYPOINTS, root, clip_ids)
     with ThreadPoolExecutor(2) as pool:  # more threads only wait for the interpreter lock
-        files = list(pool.map(lambda clip_id: _read_file(root, clip_id), clip_ids))
+        files = list(pool.map(lambda clip_id: read_file(root, clip_id, decode), clip_ids))
     clip = np.repeat(np.arange(len(files)), [table.num_rows for table, _ in files])
     rows = _all_rows(root, clip_ids, [table for table, _ in files])
     for fault in faults(clip, rows.person, rows.frame, rows.time, rows.xy, rows.confidence):
@@ -216,15 +168,7 @@ def read_provenance(root: str | Path, clip_id: str) -> Provenance | None:
     Raises:
         InputError: the file cannot be read, or is not a clip of this format.
     """
-    path = clip_path(root, clip_id)
-    try:
-        return provenance_of(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check who may read it") from error
+    return read_if_there(root, clip_id, provenance_of)
 
 
 def read_rows(root: Path, clip_id: str) -> ClipRows:
@@ -233,39 +177,10 @@ def read_rows(root: Path, clip_id: str) -> ClipRows:
     Raises:
         InputError: the file cannot be read, or is not a clip of this format and name.
     """
-    return _all_rows(root, [clip_id], [_read_file(root, clip_id)[0]])
+    return _all_rows(root, [clip_id], [read_file(root, clip_id, decode)[0]])
 
 
 # Reading --------------------------------------------------------------------------------------------------------------
-
-
-def _clips_to_read(root: Path, clip_ids: Sequence[str] | None) -> Sequence[str]:
-    there = list_clips(root)
-    asked = there if clip_ids is None else clip_ids
-    if not asked:
-        raise InputError(f"{root}: no clips to read; a keypoint cache holds one file <clip id>{SUFFIX} a clip")
-    for clip_id in asked:
-        check_clip_id(clip_id)
-    if twice := [clip_id for clip_id, count in Counter(asked).items() if count > 1]:
-        raise InputError(f"{root}: asked for {some(twice)} more than once; name every clip once")
-    if absent := sorted(set(asked).difference(there)):
-        raise InputError(
-            f"{root}: {len(absent)} of {len(asked)} clips are not in this cache: {some(absent)}; extract or copy them "
-            "into the cache, or leave them out"
-        )
-    return asked
-
-
-def _read_file(root: Path, clip_id: str) -> tuple[pa.Table, Provenance]:
-    path = clip_path(root, clip_id)
-    try:
-        if path.is_symlink() and not path.resolve(strict=True).is_relative_to(root.resolve()):
-            raise InputError("a symbolic link that leaves the cache; copy the file itself into the cache")
-        return decode(path.read_bytes(), clip_id)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check that it exists and may be read") from error
 
 
 def _all_rows(root: Path, clip_ids: Sequence[str], tables: list[pa.Table]) -> ClipRows:

@@ -11,13 +11,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from datamodules.clip_files import Kind, check_whole, facts_of, unreadable, wrong_type
 from datamodules.skeleton import JOINTS, SKELETON
 from errors import InputError, some
 
-FORMAT_VERSION = 1
-METADATA_KEY = b"pose_cache"
-
-_AGAIN = "copy the file again, or write the clip with datamodules.cache.write_clip"
+KEYPOINTS = Kind(
+    name="keypoint",
+    key=b"pose_cache",
+    version=1,
+    again="copy the file again, or write the clip with datamodules.cache.write_clip",
+    whence=", check the path",
+    how="extract or copy them into the cache",
+)
+_AGAIN = KEYPOINTS.again
 _JOINTS = len(JOINTS)
 _INTERPOLATED = pa.field("interpolated", pa.bool_(), nullable=False)  # only where something is
 _SCHEMA = pa.schema(
@@ -75,12 +81,12 @@ def decode(content: bytes, clip_id: str) -> tuple[pa.Table, Provenance]:
     Raises:
         InputError: the file is damaged, or not a clip of this format and name (says what, not where).
     """
-    _check_whole(content)
+    check_whole(KEYPOINTS, content)
     try:
         table, provenance = _table(content)
         ids = _names(table["clip_id"])
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise InputError(f"unreadable Parquet content ({' '.join(str(error).split())[:150]}); {_AGAIN}") from error
+        raise unreadable(KEYPOINTS, error) from error
     if not table.num_rows:
         raise InputError("no rows; a clip needs at least one frame")
     if ids != [clip_id]:
@@ -97,12 +103,12 @@ def provenance_of(content: bytes) -> Provenance:
     Raises:
         InputError: the file is damaged, or not a clip of this format (says what, not where).
     """
-    _check_whole(content)
+    check_whole(KEYPOINTS, content)
     try:
         with pq.ParquetFile(pa.BufferReader(content)) as file:
-            return _provenance((file.metadata.metadata or {}).get(METADATA_KEY))
+            return _provenance((file.metadata.metadata or {}).get(KEYPOINTS.key))
     except (pa.ArrowException, OSError) as error:
-        raise InputError(f"unreadable Parquet content ({' '.join(str(error).split())[:150]}); {_AGAIN}") from error
+        raise unreadable(KEYPOINTS, error) from error
 
 
 def to_rows(table: pa.Table) -> ClipRows:
@@ -129,7 +135,7 @@ def encode(clip_id: str, rows: ClipRows, provenance: Provenance) -> memoryview:
     count = len(rows.frame)
     xy = rows.xy.reshape(count, -1)
     nobody = np.isnan(xy).all(axis=1, keepdims=True).repeat(xy.shape[1], axis=1)
-    facts = {"format_version": FORMAT_VERSION, "skeleton": SKELETON, **asdict(provenance)}
+    facts = {"format_version": KEYPOINTS.version, "skeleton": SKELETON, **asdict(provenance)}
     schema = _SCHEMA.append(_INTERPOLATED) if rows.interpolated.any() else _SCHEMA
     table = pa.table(
         [
@@ -143,7 +149,7 @@ def encode(clip_id: str, rows: ClipRows, provenance: Provenance) -> memoryview:
             ),
             rows.interpolated,
         ][: len(schema)],
-        schema=schema.with_metadata({METADATA_KEY: json.dumps(facts)}),
+        schema=schema.with_metadata({KEYPOINTS.key: json.dumps(facts)}),
     )
     sink = pa.BufferOutputStream()
     # Poses hardly compress and a clip is read whole, so codec, dictionaries and statistics would only cost time.
@@ -153,20 +159,11 @@ def encode(clip_id: str, rows: ClipRows, provenance: Provenance) -> memoryview:
     return memoryview(sink.getvalue())
 
 
-def _check_whole(content: bytes) -> None:
-    if not content:
-        raise InputError(f"an empty file (0 bytes); {_AGAIN}")
-    if not content.startswith(b"PAR1"):
-        raise InputError(f"not a Parquet file; {_AGAIN}, or take the file out of the cache")
-    if not content.endswith(b"PAR1"):
-        raise InputError(f"a truncated Parquet file; {_AGAIN}")
-
-
 def _table(content: bytes) -> tuple[pa.Table, Provenance]:
     """The six columns of a Parquet file, and the seventh if it is there, once its metadata is found right."""
     with pq.ParquetFile(pa.BufferReader(content)) as file:
         # the file's own key-value metadata: other tools do not repeat them in the Arrow schema
-        provenance = _provenance((file.metadata.metadata or {}).get(METADATA_KEY))
+        provenance = _provenance((file.metadata.metadata or {}).get(KEYPOINTS.key))
         names = file.schema_arrow.names
         if wrong := [name for name in _SCHEMA.names if names.count(name) != 1]:
             raise InputError(f"has no column {some(wrong)}, or has it twice; {_AGAIN}")
@@ -178,20 +175,7 @@ def _table(content: bytes) -> tuple[pa.Table, Provenance]:
 @lru_cache(maxsize=16)
 def _provenance(metadata: bytes | None) -> Provenance:
     """What the file's metadata says, once skeleton and version are found right."""
-    key = METADATA_KEY.decode()
-    if metadata is None:
-        raise InputError(f"no {key!r} in the file's metadata (pandas drops it); {_AGAIN}")
-    try:
-        facts = json.loads(metadata)
-    except (ValueError, RecursionError):
-        facts = None
-    if not isinstance(facts, dict):
-        raise InputError(f"{key!r} in the file's metadata is not a JSON object; {_AGAIN}")
-    version = facts.get("format_version")
-    if type(version) is int and version > FORMAT_VERSION:
-        raise InputError(f"format version {version}, newer than {FORMAT_VERSION}, which this program reads; update it")
-    if type(version) is not int or version != FORMAT_VERSION:
-        raise InputError(f"format version {version!r}, this program reads version {FORMAT_VERSION}; {_AGAIN}")
+    facts = facts_of(KEYPOINTS, metadata)
     if facts.get("skeleton") != SKELETON:
         raise InputError(
             f"skeleton {facts.get('skeleton')!r} instead of {SKELETON!r}; convert the joints with "
@@ -199,7 +183,9 @@ def _provenance(metadata: bytes | None) -> Provenance:
         )
     values: list[Any] = [facts.get(name) for name in Provenance.__dataclass_fields__]
     if not values[0] or any(value is not None and not isinstance(value, str) for value in values):
-        raise InputError(f"{key!r} in the file's metadata names no source, or not in words; {_AGAIN}")
+        raise InputError(
+            f"{KEYPOINTS.key.decode()!r} in the file's metadata names no source, or not in words; {_AGAIN}"
+        )
     return Provenance(*values)
 
 
@@ -213,7 +199,7 @@ def _names(column: pa.ChunkedArray) -> list[str | None]:
             return [chunk.dictionary[0].as_py()]
         column = column.cast(kind)
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
-        raise _wrong_type("clip_id", kind, "strings")
+        raise wrong_type(KEYPOINTS, "clip_id", kind, "strings")
     names: list[str | None] = column.unique().to_pylist()
     return names
 
@@ -230,7 +216,7 @@ def _numpy(array: pa.Array) -> npt.NDArray[Any]:
 def _integers(table: pa.Table, name: str) -> npt.NDArray[np.int32]:
     column = _one_array(table[name])
     if not pa.types.is_integer(column.type):
-        raise _wrong_type(name, column.type, "int32")
+        raise wrong_type(KEYPOINTS, name, column.type, "int32")
     if column.null_count:
         raise InputError(f"column {name} holds nulls; every row names its {name}")
     if column.type != pa.int32():
@@ -247,7 +233,7 @@ def _marks(table: pa.Table) -> npt.NDArray[np.bool_]:
         return np.zeros(table.num_rows, np.bool_)
     column = _one_array(table[_INTERPOLATED.name])
     if not pa.types.is_boolean(column.type) or column.null_count:
-        raise _wrong_type(_INTERPOLATED.name, column.type, "booleans without nulls")
+        raise wrong_type(KEYPOINTS, _INTERPOLATED.name, column.type, "booleans without nulls")
     return _numpy(column.cast(pa.uint8())).astype(np.bool_)
 
 
@@ -255,7 +241,7 @@ def _floats(column: pa.Array, name: str, target: Any) -> npt.NDArray[Any]:
     """An array of numbers, NaN for null."""
     kind = column.type
     if not (pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind)):
-        raise _wrong_type(name, kind, str(target))
+        raise wrong_type(KEYPOINTS, name, kind, str(target))
     if kind != target:
         column = column.cast(target, safe=False)
     if not column.null_count:
@@ -270,7 +256,7 @@ def _lists(column: pa.ChunkedArray, name: str, size: int) -> npt.NDArray[np.floa
     """A column of lists of `size` numbers as [rows, size], NaN for a null list or element."""
     kind = column.type
     if not (pa.types.is_fixed_size_list(kind) or pa.types.is_list(kind) or pa.types.is_large_list(kind)):
-        raise _wrong_type(name, kind, f"lists of {size} float32")
+        raise wrong_type(KEYPOINTS, name, kind, f"lists of {size} float32")
     lists = _one_array(column)
     fixed = pa.types.is_fixed_size_list(kind)
     lengths = [kind.list_size] if fixed else pc.unique(pc.list_value_length(lists)).drop_null().to_pylist()
@@ -282,7 +268,3 @@ def _lists(column: pa.ChunkedArray, name: str, size: int) -> npt.NDArray[np.floa
     rows = np.full((len(lists), size), np.nan, dtype=np.float32)
     rows[_numpy(lists.is_valid().cast(pa.uint8())).view(np.bool_)] = values.reshape(-1, size)
     return rows
-
-
-def _wrong_type(name: str, found: Any, wanted: str) -> InputError:
-    return InputError(f"column {name} holds {found} instead of {wanted}; {_AGAIN}")

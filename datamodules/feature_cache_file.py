@@ -9,13 +9,19 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from datamodules.cache_file import METADATA_KEY as KEYPOINTS_KEY
+from datamodules.cache_file import KEYPOINTS
+from datamodules.clip_files import Kind, check_whole, facts_of, unreadable, wrong_type
 from errors import InputError, some
 
-FORMAT_VERSION = 1
-METADATA_KEY = b"feature_cache"
-
-_AGAIN = "copy the file again, or make the clip again with `python run.py features`"
+FEATURES = Kind(
+    name="feature",
+    key=b"feature_cache",
+    version=1,
+    again="copy the file again, or make the clip again with `python run.py features`",
+    whence=": check the path, or make one with `python run.py features`",
+    how="make them with `python run.py features`",
+)
+_AGAIN = FEATURES.again
 _COLUMNS = ("clip_id", "window", "features")
 
 
@@ -51,7 +57,7 @@ def decode(content: bytes, clip_id: str) -> tuple[npt.NDArray[np.float32], Featu
         InputError: the file is damaged, not a clip of this format and name, or holds a number that is not finite (says
             what, not where).
     """
-    _check_whole(content)
+    check_whole(FEATURES, content)
     try:
         with pq.ParquetFile(pa.BufferReader(content)) as file:
             provenance = _provenance(file.metadata.metadata or {})
@@ -65,7 +71,7 @@ def decode(content: bytes, clip_id: str) -> tuple[npt.NDArray[np.float32], Featu
         _check_windows(table["window"])
         return _features(table["features"]), provenance
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise InputError(_unreadable(error)) from error
+        raise unreadable(FEATURES, error) from error
 
 
 def provenance_of(content: bytes) -> FeatureProvenance:
@@ -75,12 +81,12 @@ def provenance_of(content: bytes) -> FeatureProvenance:
         OtherKind: it is a clip of a keypoint cache.
         InputError: the file is damaged, or not a clip of this format (says what, not where).
     """
-    _check_whole(content)
+    check_whole(FEATURES, content)
     try:
         with pq.ParquetFile(pa.BufferReader(content)) as file:
             return _provenance(file.metadata.metadata or {})
     except (pa.ArrowException, OSError) as error:
-        raise InputError(_unreadable(error)) from error
+        raise unreadable(FEATURES, error) from error
 
 
 def encode(clip_id: str, features: npt.NDArray[np.float32], provenance: FeatureProvenance) -> bytes:
@@ -92,7 +98,7 @@ def encode(clip_id: str, features: npt.NDArray[np.float32], provenance: FeatureP
             pa.field("window", pa.int32(), nullable=False),
             pa.field("features", pa.list_(pa.float32(), width), nullable=False),
         ],
-        {METADATA_KEY: json.dumps({"format_version": FORMAT_VERSION, **asdict(provenance)})},
+        {FEATURES.key: json.dumps({"format_version": FEATURES.version, **asdict(provenance)})},
     )
     columns = [
         pa.DictionaryArray.from_arrays(np.zeros(count, np.int32), [clip_id]),
@@ -123,46 +129,24 @@ def check_provenance(provenance: FeatureProvenance) -> None:
         raise InputError("its provenance names no source or no extractor, or not in words")
 
 
-def _check_whole(content: bytes) -> None:
-    if not content:
-        raise InputError(f"an empty file (0 bytes); {_AGAIN}")
-    if not content.startswith(b"PAR1"):
-        raise InputError(f"not a Parquet file; {_AGAIN}, or take the file out of the cache")
-    if not content.endswith(b"PAR1"):
-        raise InputError(f"a truncated Parquet file; {_AGAIN}")
-
-
 def _provenance(metadata: dict[bytes, bytes]) -> FeatureProvenance:
     """What the file's metadata say, once the version is found right."""
-    key = METADATA_KEY.decode()
-    if METADATA_KEY not in metadata:
-        if KEYPOINTS_KEY in metadata:
-            raise OtherKind("holds keypoints, not features; give the folder of a feature cache")
-        raise InputError(f"no {key!r} in the file's metadata (pandas drops it); {_AGAIN}")
-    try:
-        facts = json.loads(metadata[METADATA_KEY])
-    except (ValueError, RecursionError):
-        facts = None
-    if not isinstance(facts, dict):
-        raise InputError(f"{key!r} in the file's metadata is not a JSON object; {_AGAIN}")
-    version = facts.get("format_version")
-    if type(version) is int and version > FORMAT_VERSION:
-        raise InputError(f"format version {version}, newer than {FORMAT_VERSION}, which this program reads; update it")
-    if type(version) is not int or version != FORMAT_VERSION:
-        raise InputError(f"format version {version!r}, this program reads version {FORMAT_VERSION}; {_AGAIN}")
+    if FEATURES.key not in metadata and KEYPOINTS.key in metadata:
+        raise OtherKind("holds keypoints, not features; give the folder of a feature cache")
+    facts = facts_of(FEATURES, metadata.get(FEATURES.key))
     values: list[Any] = [facts.get(name) for name in FeatureProvenance.__dataclass_fields__]
     provenance = FeatureProvenance(*values)
     try:
         check_provenance(provenance)
     except InputError as error:
-        raise InputError(f"{key!r} in the file's metadata: {error}; {_AGAIN}") from None
+        raise InputError(f"{FEATURES.key.decode()!r} in the file's metadata: {error}; {_AGAIN}") from None
     return provenance
 
 
 def _check_name(column: pa.ChunkedArray, clip_id: str) -> None:
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
-        raise _wrong_type("clip_id", column.type, "strings")
+        raise wrong_type(FEATURES, "clip_id", column.type, "strings")
     ids = column.cast(kind).unique().to_pylist()
     if ids != [clip_id]:
         raise InputError(
@@ -173,7 +157,7 @@ def _check_name(column: pa.ChunkedArray, clip_id: str) -> None:
 
 def _check_windows(column: pa.ChunkedArray) -> None:
     if not pa.types.is_integer(column.type):
-        raise _wrong_type("window", column.type, "int32")
+        raise wrong_type(FEATURES, "window", column.type, "int32")
     if column.to_pylist() != list(range(len(column))):
         raise InputError(f"column window does not count 0, 1, ..., {len(column) - 1}; {_AGAIN}")
 
@@ -181,9 +165,9 @@ def _check_windows(column: pa.ChunkedArray) -> None:
 def _features(column: pa.ChunkedArray) -> npt.NDArray[np.float32]:
     kind = column.type
     if not (pa.types.is_fixed_size_list(kind) or pa.types.is_list(kind) or pa.types.is_large_list(kind)):
-        raise _wrong_type("features", kind, "lists of float32")
+        raise wrong_type(FEATURES, "features", kind, "lists of float32")
     if not (pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)):
-        raise _wrong_type("features", kind, "lists of float32")
+        raise wrong_type(FEATURES, "features", kind, "lists of float32")
     lists = pa.concat_arrays(column.chunks)
     values = lists.flatten()
     lengths = {kind.list_size} if pa.types.is_fixed_size_list(kind) else set(lists.value_lengths().to_pylist())
@@ -209,11 +193,3 @@ def check_finite(features: npt.NDArray[np.float32]) -> None:
         window = int(wrong.argmax())
         number = features[window][~np.isfinite(features[window])][0]
         raise InputError(f"window {window}: holds {number:g}, which is no finite number; make the clip again")
-
-
-def _wrong_type(name: str, found: Any, wanted: str) -> InputError:
-    return InputError(f"column {name} holds {found} instead of {wanted}; {_AGAIN}")
-
-
-def _unreadable(error: Exception) -> str:
-    return f"unreadable Parquet content ({' '.join(str(error).split())[:150]}); {_AGAIN}"

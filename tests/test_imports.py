@@ -49,7 +49,6 @@ OWN = {
     "datamodules": ("datamodules", "scoring.clips", "errors"),
     "datamodules.skeleton": ("errors",),
     "datamodules.media": ("errors",),
-    "datamodules.feature_cache": ("datamodules", "errors", "files"),
     "keypoints": ("keypoints", "datamodules.cache", "datamodules.skeleton", "datamodules.media", "errors"),
     "clip_features": (
         "clip_features",
@@ -106,6 +105,7 @@ OTHERS: dict[str, tuple[str, ...]] = {
     "datamodules.cache": ("numpy", "pyarrow"),
     "datamodules.cache_file": ("numpy", "pyarrow"),
     "datamodules.cache_rules": ("numpy",),
+    "datamodules.clip_files": (),
     "datamodules.cache_check": ("numpy",),
     "datamodules.feature_cache": ("numpy",),
     "datamodules.feature_cache_file": ("numpy", "pyarrow"),

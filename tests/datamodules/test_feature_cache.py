@@ -18,10 +18,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from datamodules.clip_files import clip_path
 from datamodules.feature_cache import (
     FeatureProvenance,
     FeatureTable,
-    feature_path,
     list_features,
     read_feature_provenance,
     read_features,
@@ -71,7 +71,7 @@ def test_any_clip_comes_back_exactly(tmp_path_factory: pytest.TempPathFactory, d
 
 def test_the_file_holds_what_the_documentation_says(tmp_path: Path) -> None:
     path = write(tmp_path)
-    assert path == feature_path(tmp_path, "clip") == tmp_path / "clip.parquet"
+    assert path == clip_path(tmp_path, "clip") == tmp_path / "clip.parquet"
     file = pq.ParquetFile(path)
     schema = file.schema_arrow
     assert schema.names == ["clip_id", "window", "features"]
@@ -188,7 +188,7 @@ def test_two_processes_write_other_clips_and_the_same_clip_at_once(tmp_path: Pat
     assert len(list(tmp_path.iterdir())) == len(read_features(tmp_path).clip_ids) == 121
 
 
-@pytest.mark.parametrize("step", ["write_bytes", "replace", "mkdir"])
+@pytest.mark.parametrize("step", ["open", "replace", "mkdir"])
 @pytest.mark.parametrize("number", [28, 30, 13])  # no space left, read-only file system, permission denied
 def test_a_failing_file_system_leaves_the_old_clip_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, number: int
