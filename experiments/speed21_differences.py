@@ -10,12 +10,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
 from errors import InputError
-from scoring.pooling import compare_seeds, rank_normalised
+from reports.results import read_result, tables_of
+from scoring.pooling import compare_seeds, pool
 
 FOLDS = ("climber", "event")
 OTHERS = (
@@ -24,7 +24,6 @@ OTHERS = (
     ("MLP baseline", "table2/mlp_baseline", "reference"),
     ("best.yaml", "best/best.yaml", "ridge"),
 )
-BY_RANK = "reference"  # its scores have no common scale over the models of several folds
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,32 +62,19 @@ def print_differences(runs: Path, folds: str) -> None:
 def predictions(folder: Path, scorer: str) -> tuple[Tensor, Tensor, Tensor]:
     """Out-of-fold predictions [seeds, n] of a variant, true scores [n] and groups [n], clips in order of their names.
 
-    An undefined prediction of a collapsed model counts as the middle.
-
     Raises:
         InputError: the folder holds no tested runs.
     """
-    seeds = []
-    table: dict[str, tuple[float, float, str]] = {}
-    for seed in sorted({path.name.split("_fold_")[0] for path in folder.glob("seed_*_fold_*")}):
-        table = {}
-        for path in sorted(folder.glob(f"{seed}_fold_*/test/predictions.parquet")):
-            columns = pq.read_table(path).to_pydict()
-            said = torch.tensor([float("nan") if one is None else one for one in columns[scorer]], dtype=torch.float64)
-            if scorer == BY_RANK:
-                said = rank_normalised(said, torch.zeros(len(said), dtype=torch.int64)).nan_to_num(0.5)
-            rows = zip(said.tolist(), columns["score"], columns["group"], strict=True)
-            table |= dict(zip(columns["clip"], rows, strict=True))
-        seeds.append([table[clip][0] for clip in sorted(table)])
-    if not table:
+    folders: dict[str, list[Path]] = {}
+    for path in sorted(folder.glob("seed_*_fold_*")):
+        folders.setdefault(path.name.split("_fold_")[0], []).append(path)
+    if not folders:
         raise InputError(f"{folder}: no tested runs; make them with python -m experiments.speed21_results")
-    clips = sorted(table)
-    names = sorted({table[clip][2] for clip in clips})
-    return (
-        torch.tensor(seeds, dtype=torch.float64),
-        torch.tensor([table[clip][1] for clip in clips], dtype=torch.float64),
-        torch.tensor([names.index(table[clip][2]) for clip in clips]),
-    )
+    results = [read_result(path) for paths in folders.values() for path in paths]
+    tables = iter(tables_of(results)[0])
+    seeds = [pool([[next(tables)] for _ in paths], results[0].uncalibrated) for paths in folders.values()]
+    said = torch.stack([table.predictions[scorer] for table in seeds])
+    return said, seeds[0].score, seeds[0].group
 
 
 if __name__ == "__main__":

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pyarrow as pa
@@ -6,6 +7,15 @@ import pytest
 import torch
 
 from experiments import speed21_differences
+
+METRICS = {
+    "dataset": "Speed21",
+    "headline": "pooled",
+    "collapsed": False,
+    "synthetic": False,
+    "calibrated": {},
+    "rows": [],
+}
 
 
 def predictions_of(folder: Path, scorer: str, noise: float) -> None:
@@ -17,12 +27,15 @@ def predictions_of(folder: Path, scorer: str, noise: float) -> None:
             said = score + noise * torch.randn(12, generator=generator)
             table = {
                 "clip": [f"{fold}_{i}" for i in range(12)],
+                "action": ["climb"] * 12,
                 "group": [f"g{fold}{i // 4}" for i in range(12)],
+                "difficulty": [None] * 12,
                 "score": score.tolist(),
                 scorer: said.tolist(),
             }
             test = folder / f"seed_{seed}_fold_{fold}" / "test"
             test.mkdir(parents=True)
+            (test / "metrics.json").write_text(json.dumps(METRICS))
             pq.write_table(pa.table(table), test / "predictions.parquet")
 
 
