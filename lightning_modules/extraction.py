@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from lightning import LightningModule, Trainer
@@ -32,6 +32,13 @@ class Groups:
         return iter(self.groups)
 
 
+class Placed(Protocol):
+    """What runs on a device."""
+
+    def place(self, device: str) -> None:
+        """Run on a device: "cpu", "cuda:0", ...."""
+
+
 class CacheFilling(LightningModule, ABC):
     """Fills a cache.
 
@@ -40,20 +47,27 @@ class CacheFilling(LightningModule, ABC):
     made of a clip does not depend on who makes it.
 
     Args:
+        pipeline: what has the networks.
         ledger: the cache.
         clips: what it is filled with.
         through: is told of every clip that is through, here or elsewhere.
+        looked: is told after every batch of the network how many crops or windows it held.
     """
 
-    def __init__(self, ledger: ClipLedger[Any, Any], clips: Sequence[ClipMedia], through: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        pipeline: Placed,
+        ledger: ClipLedger[Any, Any],
+        clips: Sequence[ClipMedia],
+        through: Callable[[], None],
+        looked: Callable[[int], None],
+    ) -> None:
         super().__init__()
+        self.networks = pipeline
         self.ledger = ledger
         self.clips = clips
         self.through = through
-
-    @abstractmethod
-    def place(self, device: str) -> None:
-        """Run on a device: "cpu", "cuda:0", ...."""
+        self.looked = looked
 
     @abstractmethod
     def made(self, clips: Iterable[ClipMedia]) -> Generator[Any, None, None]:
@@ -61,7 +75,7 @@ class CacheFilling(LightningModule, ABC):
 
     def setup(self, stage: str) -> None:
         """Place the networks on this process's device; `stage` is Lightning's."""
-        self.place(str(self.trainer.strategy.root_device))
+        self.networks.place(str(self.trainer.strategy.root_device))
 
     def predict_dataloader(self) -> "Groups":
         """This process's clips in groups, then those of the others."""
@@ -121,15 +135,14 @@ def fill(
 
 
 class Extraction(CacheFilling):
-    """Fills a keypoint cache; see `CacheFilling`.
+    """Fills a keypoint cache.
 
     Args:
         pipeline: from media to poses.
         ledger: the cache.
         clips: to be extracted.
         sketch: makes what draws a clip's picture.
-        through: is told of every clip that is through, here or elsewhere.
-        looked: is told after every batch of the network how many people it held.
+        through, looked: see `CacheFilling`.
     """
 
     def __init__(
@@ -141,16 +154,10 @@ class Extraction(CacheFilling):
         through: Callable[[], None],
         looked: Callable[[int], None],
     ) -> None:
-        super().__init__(ledger, clips, through)
+        super().__init__(pipeline, ledger, clips, through, looked)
         self.pipeline = pipeline
-        self.choose = ledger.choose
         self.sketch = sketch
-        self.looked = looked
-
-    def place(self, device: str) -> None:
-        """See `CacheFilling`."""
-        self.pipeline.place(device)
 
     def made(self, clips: Iterable[ClipMedia]) -> Generator[ClipPoses | FailedClip, None, None]:
         """See `CacheFilling`."""
-        return self.pipeline.run(clips, choose=self.choose, sketch=self.sketch, looked=self.looked)
+        return self.pipeline.run(clips, choose=self.ledger.choose, sketch=self.sketch, looked=self.looked)

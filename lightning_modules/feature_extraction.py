@@ -10,14 +10,13 @@ from lightning_modules.extraction import CacheFilling
 
 
 class FeatureExtraction(CacheFilling):
-    """Fills a feature cache; see `CacheFilling`.
+    """Fills a feature cache.
 
     Args:
         pipeline: from media to features.
         ledger: the cache.
         clips: whose features are made.
-        through: is told of every clip that is through, here or elsewhere.
-        looked: is told after every batch of the network how many windows it held.
+        through, looked: see `CacheFilling`.
     """
 
     def __init__(
@@ -28,15 +27,9 @@ class FeatureExtraction(CacheFilling):
         through: Callable[[], None],
         looked: Callable[[int], None],
     ) -> None:
-        super().__init__(ledger, clips, through)
+        super().__init__(pipeline, ledger, clips, through, looked)
         self.pipeline = pipeline
-        self.choose = ledger.choose
-        self.looked = looked
-
-    def place(self, device: str) -> None:
-        """See `CacheFilling`."""
-        self.pipeline.place(device)
 
     def made(self, clips: Iterable[ClipMedia]) -> Generator[ClipFeatures | FailedClip, None, None]:
         """See `CacheFilling`."""
-        return self.pipeline.run(clips, choose=self.choose, looked=self.looked)
+        return self.pipeline.run(clips, choose=self.ledger.choose, looked=self.looked)
