@@ -107,7 +107,7 @@ def write_clip(
         rows = _checked_rows(xy, confidence, frame, person, time, interpolated)
     except InputError as error:
         raise InputError(f"clip {clip_id!r} not written: {error}") from None
-    write_file(path, clip_id, encode(clip_id, rows, provenance))
+    write_file(path, encode(clip_id, rows, provenance))
     return path
 
 

@@ -142,18 +142,31 @@ def read_if_there(root: str | Path, clip_id: str, decode: Callable[[bytes], T]) 
         raise InputError(f"{path}: cannot be read ({error.strerror}); check who may read it") from error
 
 
-def write_file(path: Path, clip_id: str, content: bytes | memoryview) -> None:
-    """Write a clip's file, whole or not at all; several processes may write the same clip at once.
+def write_file(path: Path, content: bytes | memoryview) -> None:
+    """Write a clip's file; see `write_whole`."""
+
+    def write(temporary: Path) -> None:
+        with temporary.open("xb") as file:
+            file.write(content)
+
+    write_whole(path, write)
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file, whole or not at all; several processes may write the same one at once.
+
+    Args:
+        path: of the file; its folder is made if it is not there.
+        write: makes the file at the path that it is given.
 
     Raises:
         InputError: it cannot be written. Nothing is left half-written.
     """
-    temporary = path.with_name(f".{clip_id}.{secrets.token_hex(8)}.tmp")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with temporary.open("xb") as file:
-                file.write(content)
+            write(temporary)
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)

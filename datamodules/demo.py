@@ -2,8 +2,6 @@
 
 import json
 import re
-import secrets
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -15,6 +13,7 @@ from scipy.io import loadmat, savemat
 
 from datamodules.base import PoseDataModule
 from datamodules.cache import clip_path, list_clips
+from datamodules.clip_files import write_whole
 from datamodules.clips import ClipLabel
 from datamodules.synthetic import (
     CLIPS_PER_PERFORMER_AND_ACTION,
@@ -129,7 +128,7 @@ class Demo(PoseDataModule):
         rows = np.stack([indices % len(ACTIONS) + 1, indices // len(ACTIONS) + 1, scores], axis=1)
         test = np.array([in_test(index) for index in indices.tolist()])
         for part, path, chosen in zip(PARTS, self._lists(), (rows[~test], rows[test]), strict=True):
-            _write(path, partial(_save_list, f"consolidated_{part}_list", chosen))
+            write_whole(path, partial(_save_list, f"consolidated_{part}_list", chosen))
 
     def _record(self) -> dict[str, Any]:
         """What the files were generated from; empty if there is no record."""
@@ -142,7 +141,7 @@ class Demo(PoseDataModule):
             raise InputError(f"{path}: cannot be read ({error}); delete {self.root} to generate it anew") from error
 
     def _write_record(self, record: dict[str, Any]) -> None:
-        _write(self.root / RECORD, lambda path: path.write_text(json.dumps(record)))
+        write_whole(self.root / RECORD, lambda path: path.write_text(json.dumps(record)))
 
     def _clear(self, there: set[str], record: dict[str, Any]) -> None:
         """Delete what another generator or seed made; its record stays meanwhile, so this can be interrupted."""
@@ -174,19 +173,3 @@ def _read_list(path: Path, key: str) -> NDArray[np.float64]:
 
 def _save_list(key: str, rows: NDArray[np.float64], path: Path) -> None:
     savemat(str(path), {key: rows}, appendmat=False)
-
-
-def _write(path: Path, write: Callable[[Path], object]) -> None:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            write(temporary)
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be written ({error.strerror}); check that the folder may be written to and has space left"
-        ) from error

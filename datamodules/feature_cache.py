@@ -67,7 +67,7 @@ def write_features(root: str | Path, clip_id: str, features: npt.ArrayLike, prov
         content = encode(clip_id, _checked(features), provenance)
     except InputError as error:
         raise InputError(f"clip {clip_id!r} not written: {error}") from None
-    write_file(path, clip_id, content)
+    write_file(path, content)
     return path
 
 
