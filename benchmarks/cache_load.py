@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from datamodules.cache import PoseTable, Provenance, list_clips, read_cache, write_clip
+from poses.cache.keypoint_cache import PoseTable, Provenance, list_clips, read_cache, write_clip
 
 FRAMES = 104
 LISTS, SCALARS = "lists (this cache)", "45 scalar columns"

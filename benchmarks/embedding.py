@@ -14,9 +14,9 @@ from torch_geometric.nn import DenseGCNConv, GCNConv
 
 from benchmarks._table import print_table
 from benchmarks.training import DenseProduct
-from datamodules.skeleton import BONES
 from lightning_modules.encoders import GCNEncoder
 from lightning_modules.encoders.projection import projection
+from poses.skeleton import BONES
 
 BATCH = 65_536
 

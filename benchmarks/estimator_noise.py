@@ -1,4 +1,4 @@
-"""How far off an estimator's joints are: what `datamodules.perturbations.EstimatorNoise` is made from.
+"""How far off an estimator's joints are: what `poses.perturbations.EstimatorNoise` is made from.
 
 `python -m benchmarks.estimator_noise [--root ../shared/data/people]` prints two tables and the constants. Data: the
 annotated people in photographs of COCO and MPII, and apart from them two acrobats of Human-Art. Boxes are those
@@ -16,13 +16,13 @@ import numpy as np
 from benchmarks._table import print_table
 from benchmarks.people import Person, Points, annotated
 from benchmarks.upside_down import kind_of
-from datamodules.normalisation import Normalisation
-from datamodules.perturbations import NECK, PAIRS, PELVIS, joint_kind
-from datamodules.skeleton import JOINTS, KEYPOINTS, convert
 from keypoints.clip_poses import ClipPoses
 from keypoints.detectors.given_boxes import GivenBoxes
 from keypoints.estimators.blazepose import BlazePoseEstimator
 from keypoints.pipeline import Pipeline
+from poses.normalisation import Normalisation
+from poses.perturbations import NECK, PAIRS, PELVIS, joint_kind
+from poses.skeleton import JOINTS, KEYPOINTS, convert
 
 LAYOUTS = {"coco": "coco17", "humanart": "coco17", "mpii": "mpii16"}
 FACE = 3  # points of COCO's five that must be annotated: an ear alone is no middle of the head

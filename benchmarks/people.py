@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from datamodules.skeleton import KEYPOINTS
 from keypoints.photographs import read_image
 from keypoints.types import Floats, Image
+from poses.skeleton import KEYPOINTS
 
 Points = npt.NDArray[np.float64]
 

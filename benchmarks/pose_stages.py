@@ -23,7 +23,6 @@ import numpy as np
 
 from benchmarks._table import print_table
 from benchmarks.people import Photograph, photographs
-from datamodules.cache import Provenance
 from datamodules.media import ClipMedia
 from drawing.contact_sheet import StripBuilder
 from keypoints.clip_poses import ClipPoses, FailedClip
@@ -33,6 +32,7 @@ from keypoints.frames import read_frames
 from keypoints.ledger import Ledger
 from keypoints.pipeline import CHUNK, Pipeline
 from keypoints.types import Detector, Floats, Frame, People, Weights
+from poses.cache.keypoint_cache import Provenance
 
 SMALL = (320, 240)  # of AQA-7's frames
 FRAMES = {"AQA-7": 1106 * 103, "FineDiving": 312_000}

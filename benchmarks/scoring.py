@@ -17,8 +17,8 @@ from torch.nn.functional import cosine_similarity
 from tslearn.metrics import dtw_path_from_metric
 
 from benchmarks._table import print_table
+from poses.batches import EmbeddedClips
 from scoring.alignment import Alignment, DTWAlignment, IdentityAlignment, PhaseAlignment
-from scoring.clips import EmbeddedClips
 from scoring.distances import score_from_distance, unit
 from scoring.reference import ReferenceScorer
 from scoring.ridge import RidgeScorer

@@ -22,8 +22,8 @@ from torch_geometric.nn import GCNConv
 from benchmarks._table import print_table
 from datamodules.demo import Demo
 from datamodules.pairs import PairLoader
-from datamodules.skeleton import BONES, propagation
 from lightning_modules.encoders.projection import projection
+from poses.skeleton import BONES, propagation
 
 EPOCHS = 4  # of 160 steps; the first one is left out
 LR = 1e-4

@@ -22,12 +22,12 @@ from PIL import Image as Pillow
 from benchmarks._table import print_table
 from benchmarks.people import Person, Points, annotated, turned, turned_box, turned_points
 from datamodules.media import ClipMedia
-from datamodules.skeleton import JOINTS, KEYPOINTS
 from keypoints.clip_poses import ClipPoses
 from keypoints.detectors.given_boxes import COLUMNS, GivenBoxes
 from keypoints.estimators.blazepose import BlazePoseEstimator
 from keypoints.pipeline import Pipeline
 from keypoints.types import Floats
+from poses.skeleton import JOINTS, KEYPOINTS
 
 THRESHOLDS = (0.0, 0.5, 0.7, 0.9, 1.0)
 NEAR = 0.1  # of the longer side of the box

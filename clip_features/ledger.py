@@ -1,10 +1,10 @@
 """Which clips of a feature cache are done, and who is at work on which."""
 
 from clip_features.pipeline import ClipFeatures
-from datamodules.feature_cache import FeatureProvenance, OtherKind, read_feature_provenance, write_features
 from datamodules.media import ClipMedia
 from errors import InputError
 from keypoints.ledger import ClipLedger
+from poses.cache.feature_cache import FeatureProvenance, OtherKind, read_feature_provenance, write_features
 
 
 class FeatureLedger(ClipLedger[FeatureProvenance, ClipFeatures]):

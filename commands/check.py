@@ -25,8 +25,8 @@ def run(arguments: Sequence[str]) -> int:
     parser.add_argument("cache", metavar="CACHE", help="folder of the cache")
     cache = parser.parse_args(arguments[1:]).cache
 
-    from datamodules.cache import list_clips
-    from datamodules.cache_check import check_cache
+    from poses.cache.cache_check import check_cache
+    from poses.cache.keypoint_cache import list_clips
 
     count = 0
     clips = set()

@@ -28,13 +28,13 @@ from commands.media_parser import (
     without_placement,
 )
 from commands.parse_errors import Parser
-from datamodules.feature_cache import FeatureProvenance
 from datamodules.media import ClipMedia
 from errors import InputError
 from keypoints.progress import ExtractionProgress
 from keypoints.summary import sum_up
 from lightning_modules.extraction import fill
 from lightning_modules.feature_extraction import FeatureExtraction
+from poses.cache.feature_cache import FeatureProvenance
 
 CACHES = Path("data", "features")
 TPT_WINDOWS = 20

@@ -9,8 +9,8 @@ from jsonargparse import ArgumentParser, Namespace
 
 from commands.media_parser import MediaConfig, build, part, without_placement
 from commands.parse_errors import Parser
-from datamodules.cache import Provenance
 from keypoints.pipeline import Pipeline
+from poses.cache.keypoint_cache import Provenance
 
 
 class PoseConfig(MediaConfig):

@@ -21,11 +21,11 @@ from comparison.performances import LEAST_GROUP, PerformanceReport, compare_perf
 from comparison.pose_picture import draw_poses, facts, screen
 from comparison.poses import PoseReport, compare_poses
 from comparison.subjects import Source, Subject, choose, read_subjects
-from datamodules.cache import SUFFIX
 from datamodules.media_files import entries, is_image, is_video
 from drawing.comparison import save_comparison
 from errors import InputError
 from keypoints.pipeline import Pipeline
+from poses.cache.keypoint_cache import SUFFIX
 
 PICTURES = (".png", ".svg", ".pdf")
 

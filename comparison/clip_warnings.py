@@ -9,7 +9,7 @@ import torch
 from comparison.embedded_clips import LEAST_JOINTS, Fit, usable
 from comparison.model import PoseModel
 from comparison.subjects import Subject
-from datamodules.skeleton import JOINTS, flip
+from poses.skeleton import JOINTS, flip
 from scoring.views import Views, clearly_differ, views
 
 OFTEN: Final = 0.5

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from comparison.model import PoseModel
 from comparison.words import SIDES, finding
-from datamodules.skeleton import BONES, flip
+from poses.skeleton import BONES, flip
 from scoring.explanations import PARTS, Explanation, bone_differences, explain, telling
 from scoring.views import Views, views
 

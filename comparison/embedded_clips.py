@@ -10,8 +10,8 @@ from torch import Tensor
 
 from comparison.model import PoseModel
 from comparison.subjects import Subject
-from datamodules.skeleton import flip
 from errors import InputError
+from poses.skeleton import flip
 from scoring.distances import pairwise_distance, score_from_distance
 from scoring.warping import warping_path
 

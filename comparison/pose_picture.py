@@ -14,11 +14,11 @@ from comparison.report import Report
 from comparison.subjects import Subject
 from comparison.words import shortened
 from datamodules.media import ClipMedia
-from datamodules.skeleton import flip
 from drawing.comparison import Mark, Person, comparison_figure, save_comparison
 from errors import InputError
 from keypoints.frames import read_frames
 from keypoints.types import Image
+from poses.skeleton import flip
 
 Images = Mapping[tuple[ClipMedia, int], Image]
 """By clip and frame number."""

@@ -16,8 +16,8 @@ from comparison.performances import LEAST_GROUP, MIRROR_GAIN, ORIENTATIONS, Mirr
 from comparison.report import Report
 from comparison.subjects import Subject
 from comparison.words import joint_names
-from datamodules.skeleton import BONES, JOINTS, flip
 from errors import InputError
+from poses.skeleton import BONES, JOINTS, flip
 from scoring.explanations import LIMBS
 from scoring.views import clearly_differ
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from comparison.embedded_clips import usable
 from comparison.model import PoseModel
 from comparison.subjects import Subject
-from datamodules.normalisation import Normalisation
-from datamodules.skeleton import flip
+from poses.normalisation import Normalisation
+from poses.skeleton import flip
 from scoring.repetitions import find_repetitions
 
 MIRROR_GAIN = 1.05

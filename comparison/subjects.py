@@ -8,12 +8,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from datamodules.cache import SUFFIX, read_clip
 from datamodules.media import ClipMedia
 from datamodules.media_files import IMAGES, VIDEOS, is_image, is_video
 from errors import InputError
 from keypoints.pipeline import Pipeline, extract_clip
 from keypoints.reading import check_file
+from poses.cache.keypoint_cache import SUFFIX, read_clip
 
 PARTNERS: Final = 2
 """How many performers are looked for in a video, at least, when one of them is to be chosen."""

@@ -2,7 +2,7 @@
 
 from typing import Final, Literal
 
-from datamodules.skeleton import JOINTS
+from poses.skeleton import JOINTS
 
 Side = Literal["front", "behind", "left", "right", "unclear"]
 """From where the camera sees the person: front and behind, or the side of the body that it sees."""

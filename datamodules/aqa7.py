@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from scipy.io import loadmat
 
 from datamodules.base import PoseDataModule
-from datamodules.clips import ClipLabel
 from datamodules.media import ClipMedia
 from datamodules.media_files import matching
 from errors import InputError
+from poses.tracks import ClipLabel
 
 SPORTS: dict[int, str] = {
     1: "diving",

@@ -11,8 +11,18 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from numpy.typing import NDArray
 from torch import Tensor
 
-from datamodules.cache import list_clips, read_cache
-from datamodules.clips import (
+from datamodules.exemplars import ExemplarLoader, ExemplarRule, ExemplarSampler
+from datamodules.loaders import ClipLoader
+from datamodules.media import ClipMedia
+from datamodules.pairs import PairLoader, PairRule, PairSampler
+from datamodules.splits import hold_out
+from errors import InputError, some
+from poses.batches import relative
+from poses.cache.feature_cache import list_features, read_features
+from poses.cache.keypoint_cache import list_clips, read_cache
+from poses.normalisation import Normalisation
+from poses.perturbations import Perturbation, perturbed_poses
+from poses.tracks import (
     ClipLabel,
     SampledKeypoints,
     Tracks,
@@ -22,16 +32,6 @@ from datamodules.clips import (
     phase_times,
     sample_keypoints,
 )
-from datamodules.exemplars import ExemplarLoader, ExemplarRule, ExemplarSampler
-from datamodules.feature_cache import list_features, read_features
-from datamodules.loaders import ClipLoader
-from datamodules.media import ClipMedia
-from datamodules.normalisation import Normalisation
-from datamodules.pairs import PairLoader, PairRule, PairSampler
-from datamodules.perturbations import Perturbation, perturbed_poses
-from datamodules.splits import hold_out
-from errors import InputError, some
-from scoring.clips import relative
 
 Loaders = list[ClipLoader]
 

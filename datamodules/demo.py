@@ -12,9 +12,6 @@ from numpy.typing import NDArray
 from scipy.io import loadmat, savemat
 
 from datamodules.base import PoseDataModule
-from datamodules.cache import clip_path, list_clips
-from datamodules.clip_files import write_whole
-from datamodules.clips import ClipLabel
 from datamodules.synthetic import (
     CLIPS_PER_PERFORMER_AND_ACTION,
     GENERATOR_VERSION,
@@ -26,6 +23,9 @@ from datamodules.synthetic import (
 )
 from datamodules.synthetic_actions import ACTIONS
 from errors import InputError
+from poses.cache.clip_files import write_whole
+from poses.cache.keypoint_cache import clip_path, list_clips
+from poses.tracks import ClipLabel
 
 PARTS: tuple[Literal["train", "test"], ...] = ("train", "test")
 RECORD = "demo.json"

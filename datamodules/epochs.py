@@ -7,8 +7,8 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.clips import Tracks
 from errors import InputError
+from poses.tracks import Tracks
 
 
 class PairsPerEpoch(Protocol):

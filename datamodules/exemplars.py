@@ -8,10 +8,10 @@ from lightning.pytorch.utilities import rank_zero_warn
 from numpy.typing import NDArray
 from torch import Tensor
 
-from datamodules.clips import Tracks
 from datamodules.epochs import EpochLoader
 from errors import InputError
-from scoring.clips import ExemplarBatch
+from poses.batches import ExemplarBatch
+from poses.tracks import Tracks
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,13 @@ from lightning.pytorch.utilities import rank_zero_warn
 from numpy.typing import NDArray
 
 from datamodules.base import PoseDataModule
-from datamodules.cache import check_clip_id
-from datamodules.clips import ClipLabel
 from datamodules.media import ClipMedia
 from datamodules.media_files import matching
 from datamodules.safe_pickle import load_pickle
 from datamodules.splits import hold_out
 from errors import InputError
+from poses.cache.keypoint_cache import check_clip_id
+from poses.tracks import ClipLabel
 
 FINE = "fine-grained_annotation_aqa.pkl"
 COARSE = "FineDiving_coarse_annotation.pkl"

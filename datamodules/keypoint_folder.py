@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, cast
 
 from datamodules.base import PoseDataModule
-from datamodules.cache import check_clip_id
-from datamodules.clips import ClipLabel, Part
 from datamodules.media import ClipMedia
 from datamodules.media_files import entries, frames_of, is_image, is_video
 from datamodules.splits import hold_out
 from errors import InputError
+from poses.cache.keypoint_cache import check_clip_id
+from poses.tracks import ClipLabel, Part
 
 REQUIRED = ("clip", "action", "score")
 OPTIONAL = ("group", "split", "difficulty", "phases")
@@ -55,8 +55,8 @@ class KeypointFolder(PoseDataModule):
 
     headline: ClassVar[Literal["fisher", "pooled"]] = "fisher"
     how_to_get: ClassVar[str] = (
-        "Write the poses with datamodules.cache.write_clip (docs/keypoint-cache.md) and a CSV with the columns clip, "
-        "action and score, name both in a copy of configs/keypoint_folder.yaml, then: "
+        "Write the poses with poses.cache.keypoint_cache.write_clip (docs/keypoint-cache.md) and a CSV with the "
+        "columns clip, action and score, name both in a copy of configs/keypoint_folder.yaml, then: "
         "python run.py fit --config keypoint_folder.yaml"
     )
 

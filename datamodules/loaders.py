@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from datamodules.clips import Tracks
-from scoring.clips import ClipBatch
+from poses.batches import ClipBatch
+from poses.tracks import Tracks
 
 POSES_PER_BATCH = 16_384
 LEAST = 32

@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from datamodules.cache import check_clip_id
 from datamodules.media import ClipMedia
 from datamodules.media_files import entries, frames_of, is_image, is_video, numbered
 from errors import InputError
+from poses.cache.keypoint_cache import check_clip_id
 
 Images = Literal["auto", "clip", "photographs"]
 

@@ -8,10 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from datamodules.clips import Tracks
 from datamodules.epochs import EpochLoader
 from errors import InputError
-from scoring.clips import PairBatch
+from poses.batches import PairBatch
+from poses.tracks import Tracks
 
 
 @dataclass(frozen=True)

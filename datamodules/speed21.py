@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold
 
 from datamodules.base import PoseDataModule
-from datamodules.cache import Provenance, check_clip_id, clip_path, read_clip, write_clip
-from datamodules.clips import ClipLabel
-from datamodules.skeleton import convert
 from errors import InputError
+from poses.cache.keypoint_cache import Provenance, check_clip_id, clip_path, read_clip, write_clip
+from poses.skeleton import convert
+from poses.tracks import ClipLabel
 
 ACTION = "speed climbing"
 FOLD_COUNT = 5

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from datamodules.clips import ClipLabel
 from errors import InputError
+from poses.tracks import ClipLabel
 
 
 def hold_out(labels: Sequence[ClipLabel], share: float, seed: int) -> set[str]:

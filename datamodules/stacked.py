@@ -8,7 +8,7 @@ from lightning import LightningDataModule
 
 from datamodules.base import PoseDataModule
 from datamodules.pairs import PairLoader
-from scoring.clips import PairBatch
+from poses.batches import PairBatch
 
 
 class StackedPairs(LightningDataModule):

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.cache import Provenance, write_clip
-from datamodules.skeleton import FLIP, JOINTS
 from datamodules.synthetic_actions import ACTIONS, CHANNELS, LEFT, RIGHT, Action, Floats, channels
+from poses.cache.keypoint_cache import Provenance, write_clip
+from poses.skeleton import FLIP, JOINTS
 
 GENERATOR_VERSION = 1  # raise it whenever the same seed gives other clips: caches of an older version are then rebuilt
 CLIPS_PER_PERFORMER_AND_ACTION = 2

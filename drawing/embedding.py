@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from drawing.skeleton import INK
-from scoring.clips import EmbeddedClips
+from poses.batches import EmbeddedClips
 from scoring.distances import ZERO_NORM
 
 MOST_POINTS: Final = 2000

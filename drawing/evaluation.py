@@ -17,7 +17,7 @@ from torch import Tensor
 
 from drawing.skeleton import INK, draw_pose
 from drawing.skeleton import save_figure as save_picture
-from scoring.clips import EmbeddedClips
+from poses.batches import EmbeddedClips
 from scoring.collapse import is_collapsed
 from scoring.distances import cosine_distance, score_from_distance
 from scoring.evaluation import Evaluation, Row

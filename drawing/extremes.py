@@ -10,7 +10,7 @@ from matplotlib.figure import Figure, SubFigure
 
 from drawing.evaluation import PosePair, random_pairs
 from drawing.skeleton import INK, draw_pose
-from scoring.clips import EmbeddedClips
+from poses.batches import EmbeddedClips
 
 # one colour a person; Okabe and Ito's blue and orange
 _FIRST: Final = "#0072B2"

@@ -12,8 +12,8 @@ import supervision
 from PIL import Image as Pillow
 from PIL import ImageColor, ImageDraw, ImageFont
 
-from datamodules.skeleton import BONES, JOINTS
 from drawing.skeleton import SIDE_COLOURS, bone_side, side
+from poses.skeleton import BONES, JOINTS
 
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32] | npt.NDArray[np.float64]
@@ -36,7 +36,7 @@ def draw_skeleton(
     Args:
         image: uint8 [H, W, 3].
         xy: [15, 2] pixels, NaN where missing; may lie outside the image.
-        bone_colours: 14 colours, "#rrggbb", in the order of `datamodules.skeleton.BONES`; the colours of the sides if
+        bone_colours: 14 colours, "#rrggbb", in the order of `poses.skeleton.BONES`; the colours of the sides if
             None.
         thickness: of the bones in pixels; None takes what suits the person's size.
 

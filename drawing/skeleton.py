@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from datamodules.skeleton import BONES, JOINTS
 from errors import InputError
+from poses.skeleton import BONES, JOINTS
 
 # Okabe and Ito's vermillion and blue, and grey: told apart with every kind of colour blindness, and by lightness
 SIDE_COLOURS: Final = {"right": "#D55E00", "left": "#0072B2", "middle": "#4D4D4D"}

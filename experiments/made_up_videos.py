@@ -17,10 +17,10 @@ import cv2
 import numpy as np
 import torch
 
-from datamodules.skeleton import FLIP
 from datamodules.synthetic import body_of, kinematics, perform
 from datamodules.synthetic_actions import CHANNELS
 from experiments.mannequin import Clothes, Floats, Image, draw_mannequin, room
+from poses.skeleton import FLIP
 from scoring.explanations import PARTS, angles, turned
 
 RATE: Final = 25

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from datamodules.skeleton import JOINTS
+from poses.skeleton import JOINTS
 
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]

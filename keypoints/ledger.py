@@ -13,13 +13,13 @@ import cv2
 import numpy as np
 from filelock import FileLock, Timeout
 
-from datamodules.cache import Provenance, read_provenance, write_clip
 from datamodules.media import ClipMedia
 from errors import InputError
 from keypoints.clip_poses import ClipPoses, FailedClip
 from keypoints.frames import fingerprint
 from keypoints.pipeline import prepare
 from keypoints.types import Image, Prepares
+from poses.cache.keypoint_cache import Provenance, read_provenance, write_clip
 
 DECIDED = "decided"  # among the settings: what the estimator chose for this cache, which nobody asked for
 FOLDER = "_extraction"  # readers of whole folders of Parquet files pass over names with an underscore
@@ -30,7 +30,7 @@ class OtherSettings(InputError):
 
 
 class Origin(Protocol):
-    """What the provenance of every kind of cache has: see `datamodules.cache.Provenance`."""
+    """What the provenance of every kind of cache has: see `poses.cache.keypoint_cache.Provenance`."""
 
     @property
     def settings(self) -> str | None:

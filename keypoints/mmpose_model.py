@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from datamodules.skeleton import KEYPOINTS, Source
 from errors import InputError
 from keypoints.blazepose_weights import cache_folder
 from keypoints.checkpoints import fetched, fill, load_state_dict, sha256_of
@@ -19,6 +18,7 @@ from keypoints.heatmaps import decode_msra
 from keypoints.mmpose_shim import stand_ins
 from keypoints.types import Floats, Weights
 from keypoints.warp import Warp
+from poses.skeleton import KEYPOINTS, Source
 
 with stand_ins():
     import mmengine

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from datamodules.media import ClipMedia
-from datamodules.skeleton import JOINTS, convert
 from errors import InputError
 from keypoints.background import ahead
 from keypoints.clip_poses import ClipPoses, FailedClip
@@ -20,6 +19,7 @@ from keypoints.gaps import fill_gaps
 from keypoints.performers import Selection, Track, choose_performers
 from keypoints.tracking import Tracker, frame_rate
 from keypoints.types import Crop, Detector, Estimator, Floats, Frame, Image, Keypoints, People, Prepares
+from poses.skeleton import JOINTS, convert
 
 CHUNK = 8
 """Frames of a clip that are read and searched for people at once."""

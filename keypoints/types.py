@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from datamodules.skeleton import Source
+from poses.skeleton import Source
 
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -133,7 +133,7 @@ class Estimator(Protocol):
     Attributes:
         name: for the cache's provenance and the screen.
         weights: which weights run.
-        layout: a key of `datamodules.skeleton.KEYPOINTS`.
+        layout: a key of `poses.skeleton.KEYPOINTS`.
         batch: how many crops `network` takes at once at the most.
     """
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from errors import InputError
 from lightning_modules.collector import ClipCollector
-from scoring.clips import ClipBatch, EmbeddedClips
+from poses.batches import ClipBatch, EmbeddedClips
 from scoring.collapse import is_collapsed, spread
 from scoring.evaluation import Evaluation, evaluate
 from scoring.scorers import ClipScorer

@@ -5,7 +5,7 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from scoring.clips import ClipBatch, EmbeddedClips
+from poses.batches import ClipBatch, EmbeddedClips
 from scoring.per_clip import first_of_each
 
 FIELDS = (

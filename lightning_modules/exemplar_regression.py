@@ -11,7 +11,7 @@ from errors import InputError, some
 from lightning_modules.clip_model import ClipModel, ClipSource
 from lightning_modules.heads.base import PairHead
 from lightning_modules.sources.base import FeatureSource
-from scoring.clips import EmbeddedClips, ExemplarBatch
+from poses.batches import EmbeddedClips, ExemplarBatch
 from scoring.regression import RegressionScorer
 from scoring.scorers import ClipScorer
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from datamodules.skeleton import JOINTS
 from files import write_atomically
+from poses.skeleton import JOINTS
 
 
 def export_onnx(encoder: nn.Module, path: Path, channels: int = 2) -> None:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from errors import InputError
 from lightning_modules.clip_model import ClipModel
-from scoring.clips import PairBatch
+from poses.batches import PairBatch
 from scoring.losses import ContrastiveLoss
 from scoring.scorers import ClipScorer
 

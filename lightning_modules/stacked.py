@@ -10,7 +10,7 @@ from torch import Tensor
 from lightning_modules.encoders.stacked import member_state, stack_encoders
 from lightning_modules.pose_similarity import PoseSimilarity
 from lightning_modules.stacked_adam import StackedAdam, member_optimizer_state
-from scoring.clips import ClipBatch, PairBatch
+from poses.batches import ClipBatch, PairBatch
 from scoring.losses import pair_losses
 
 

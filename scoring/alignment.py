@@ -6,7 +6,7 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from scoring.clips import EmbeddedClips
+from poses.batches import EmbeddedClips
 from scoring.distances import SCORE_WIDTH, unit
 
 # A block of this many distances passes through the steps below without leaving the second-level cache.

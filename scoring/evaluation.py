@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from scoring.clips import EmbeddedClips
+from poses.batches import EmbeddedClips
 from scoring.intervals import bootstrap_interval, rho_statistic
 from scoring.metrics import fisher_mean, ranks, relative_l2, spearman
 from scoring.per_clip import first_of_each, mean_of_each

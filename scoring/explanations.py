@@ -17,7 +17,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from datamodules.skeleton import JOINTS
+from poses.skeleton import JOINTS
 from scoring.distances import cosine_distance, score_from_distance
 
 Embed = Callable[[Tensor], Tensor]

@@ -5,7 +5,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from scoring.clips import EmbeddedClips
+from poses.batches import EmbeddedClips
 from scoring.scorers import ClipScorer
 
 _NUMBERS_AT_ONCE = 1 << 24  # of the exemplars' features

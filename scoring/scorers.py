@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable
 import torch
 from torch import Tensor, nn
 
-from scoring.clips import EmbeddedClips
+from poses.batches import EmbeddedClips
 
 
 class ClipScorer(nn.Module):

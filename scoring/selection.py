@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from scoring.clips import EmbeddedClips
+from poses.batches import EmbeddedClips
 from scoring.evaluation import clip_table
 from scoring.metrics import fisher_mean, spearman
 

@@ -12,7 +12,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from datamodules.skeleton import JOINTS
+from poses.skeleton import JOINTS
 
 # Widths and lengths in torso lengths, pelvis to neck (after Winter, Biomechanics and Motor Control of Human Movement;
 # shoulders are annotated narrower in photographs than his joint centres, .80, lie apart).

@@ -5,8 +5,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from poses.batches import EmbeddedClips
 from scoring.alignment import Alignment, IdentityAlignment
-from scoring.clips import EmbeddedClips
 from scoring.distances import SCORE_WIDTH
 from scoring.scorers import ClipScorer
 

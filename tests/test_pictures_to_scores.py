@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 import run
-from datamodules.cache import PoseTable, read_clip
-from datamodules.skeleton import JOINTS
 from experiments import made_up_videos as videos
 from experiments.made_up_videos import Figure, placed, seen, with_fault
 from experiments.mannequin import WALL, Floats
+from poses.cache.keypoint_cache import PoseTable, read_clip
+from poses.skeleton import JOINTS
 
 FAULT = (0.4, 0.6)
 

@@ -10,8 +10,8 @@ import run
 from commands.configs import CONFIGS
 from commands.fit_options import FitOptions
 from datamodules.base import PoseDataModule
-from datamodules.cache import list_clips
-from datamodules.feature_cache import FeatureProvenance, write_features
+from poses.cache.feature_cache import FeatureProvenance, write_features
+from poses.cache.keypoint_cache import list_clips
 from tests.datasets import FAST, options
 
 BASE = "trainer.yaml"

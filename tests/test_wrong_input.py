@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import run
-from datamodules.cache import Provenance, write_clip
+from poses.cache.keypoint_cache import Provenance, write_clip
 from tests.data.aqa7.make import make as make_aqa7
 from tests.data.keypoint_folder.make import make as make_keypoint_folder
 from tests.data.speed21.make import make as make_speed21

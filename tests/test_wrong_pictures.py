@@ -15,10 +15,10 @@ import pytest
 import torch
 
 import run
-from datamodules.cache import list_clips, read_clip
-from datamodules.skeleton import convert
 from keypoints.ledger import FOLDER
 from keypoints.types import Floats
+from poses.cache.keypoint_cache import list_clips, read_clip
+from poses.skeleton import convert
 from tests.commands.test_extract import contents, make_media, words
 from tests.conftest import REPO, heed_interrupts
 from tests.keypoints.fakes import keypoints_of, write_photograph

@@ -14,7 +14,7 @@ from errors import InputError
 from files import write_atomically
 from lightning_modules.callbacks.evaluation_report import write_results
 from lightning_modules.clip_model import ClipModel
-from scoring.clips import ClipBatch, EmbeddedClips
+from poses.batches import ClipBatch, EmbeddedClips
 from scoring.scorers import ClipScorer
 from trials.costs import COST, cost_of
 from trials.robustness import PerturbedClips, perturbed_clips, robustness, write_robustness

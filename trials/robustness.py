@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from datamodules.base import PoseDataModule
-from datamodules.perturbations import Perturbation, curves
 from files import write_atomically
 from lightning_modules.clip_model import ClipModel
-from scoring.clips import EmbeddedClips
+from poses.batches import EmbeddedClips
+from poses.perturbations import Perturbation, curves
 from scoring.evaluation import clip_table
 from scoring.scorers import ClipScorer
 

@@ -10,11 +10,11 @@ from typing import Final
 import cv2
 import numpy as np
 
-from datamodules.skeleton import Source
 from keypoints.blazepose_geometry import crop_to_image, roi_from_points
 from keypoints.blazepose_network import BlazePoseNetwork
 from keypoints.blazepose_weights import blazepose_file, blazepose_weights
 from keypoints.types import Crop, Decision, Floats, Image, Keypoints
+from poses.skeleton import Source
 
 SIDE: Final = 256
 LANDMARKS: Final = 33

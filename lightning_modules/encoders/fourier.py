@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from datamodules.skeleton import JOINTS
+from poses.skeleton import JOINTS
 
 
 class Cosine(nn.Module):

@@ -2,11 +2,11 @@
 
 from torch import Tensor, nn
 
-from datamodules.skeleton import JOINTS
 from lightning_modules.encoders.graphs import Graph
 from lightning_modules.encoders.initialisation import Initialisation
 from lightning_modules.encoders.projection import EMBEDDING, projection
 from lightning_modules.encoders.skeleton_conv import SkeletonConv
+from poses.skeleton import JOINTS
 
 
 class GCNEncoder(nn.Module):

@@ -4,7 +4,7 @@ import itertools
 import random
 from typing import Final, Literal
 
-from datamodules.skeleton import BONES, JOINTS
+from poses.skeleton import BONES, JOINTS
 
 Graph = Literal["skeleton", "none", "tree", "full"]
 

@@ -2,8 +2,8 @@
 
 from torch import Tensor, nn
 
-from datamodules.skeleton import JOINTS
 from lightning_modules.encoders.projection import EMBEDDING, projection
+from poses.skeleton import JOINTS
 
 
 class MLPEncoder(nn.Module):

@@ -5,10 +5,10 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from datamodules.skeleton import BONES, JOINTS
 from lightning_modules.encoders.graphs import Graph
 from lightning_modules.encoders.projection import EMBEDDING
 from lightning_modules.encoders.skeleton_conv import SkeletonConv
+from poses.skeleton import BONES, JOINTS
 
 ROOT: Final = JOINTS.index("pelvis")
 

@@ -5,9 +5,9 @@ from torch import Tensor
 from torch.nn import functional
 from torch_geometric.nn import GCNConv
 
-from datamodules.skeleton import JOINTS, propagation
 from lightning_modules.encoders.graphs import Graph, edges
 from lightning_modules.encoders.initialisation import Initialisation, initialise
+from poses.skeleton import JOINTS, propagation
 
 # Up to this many weights the whole layer is fastest as one [15 in, 15 out] product: torch.kron of the
 # propagation matrix and the weights costs less than a batched product with a 15x15 matrix does.

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from datamodules.skeleton import JOINTS
 from lightning_modules.encoders.residual_gcn import JointCode
 from lightning_modules.encoders.skeleton_conv import KRONECKER_WEIGHTS, SkeletonConv
+from poses.skeleton import JOINTS
 
 
 class Unstackable(ValueError):

@@ -5,8 +5,8 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from datamodules.skeleton import BONES, JOINTS
 from lightning_modules.encoders.projection import EMBEDDING
+from poses.skeleton import BONES, JOINTS
 
 CENTRE: Final = JOINTS.index("pelvis")
 SUBSETS: Final = ("root", "centripetal", "centrifugal")

@@ -16,7 +16,7 @@ class FeatureSource(nn.Module):
         width: C, features a window.
 
     Attributes:
-        content: what of a clip it takes, see `scoring.clips.ClipBatch`.
+        content: what of a clip it takes, see `poses.batches.ClipBatch`.
 
     Shapes:
         poses [B, T, 15, C] or features [B, W, C] in, features [B, W, C] out.

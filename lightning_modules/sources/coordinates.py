@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
-from datamodules.skeleton import JOINTS
 from lightning_modules.sources.base import WindowedPoses
+from poses.skeleton import JOINTS
 
 
 class Coordinates(WindowedPoses):

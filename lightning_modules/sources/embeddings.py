@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from datamodules.skeleton import JOINTS
 from errors import InputError
 from lightning_modules.sources.base import WindowedPoses
+from poses.skeleton import JOINTS
 
 
 class PoseEmbeddings(WindowedPoses):

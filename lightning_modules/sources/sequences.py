@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from datamodules.skeleton import JOINTS
 from lightning_modules.sources.base import WindowedPoses
+from poses.skeleton import JOINTS
 
 
 class PoseSequences(WindowedPoses):

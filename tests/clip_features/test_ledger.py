@@ -9,12 +9,12 @@ import pytest
 
 from clip_features.ledger import FeatureLedger
 from clip_features.pipeline import ClipFeatures
-from datamodules.cache import Provenance, list_clips, write_clip
-from datamodules.feature_cache import FeatureProvenance, OtherKind, read_feature_provenance, read_features
 from datamodules.media import ClipMedia
 from errors import InputError
 from keypoints.clip_poses import FailedClip
 from keypoints.ledger import OtherSettings
+from poses.cache.feature_cache import FeatureProvenance, OtherKind, read_feature_provenance, read_features
+from poses.cache.keypoint_cache import Provenance, list_clips, write_clip
 from tests.clip_features.fakes import Means, shades
 from tests.keypoints.fakes import photograph, write_photograph
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from commands.check import run
-from datamodules.cache import Provenance, write_clip
 from errors import InputError
+from poses.cache.keypoint_cache import Provenance, write_clip
 
 
 def write(root: Path, clip_id: str) -> Path:

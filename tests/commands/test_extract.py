@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 import run
-from datamodules.cache import list_clips, read_cache, read_provenance
 from keypoints.ledger import FOLDER
+from poses.cache.keypoint_cache import list_clips, read_cache, read_provenance
 from tests.conftest import REPO
 from tests.data.aqa7.make import make as make_aqa7
 from tests.data.finediving.make import make as make_finediving

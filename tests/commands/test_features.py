@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 import run
-from datamodules.cache import list_clips
-from datamodules.feature_cache import list_features, read_feature_provenance, read_features
 from keypoints.ledger import FOLDER
+from poses.cache.feature_cache import list_features, read_feature_provenance, read_features
+from poses.cache.keypoint_cache import list_clips
 from tests.clip_features.fakes import said_of, shades
 from tests.conftest import REPO
 from tests.data.aqa7.make import make as make_aqa7

@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 
 from comparison.subjects import Subject
-from datamodules.skeleton import JOINTS, convert
 from datamodules.speed21 import read_metadata, read_skeletons, skeleton_path
 from datamodules.synthetic import perform
+from poses.skeleton import JOINTS, convert
 from scoring.explanations import PARTS, angles, turned
 
 Floats = NDArray[np.float64]

@@ -7,9 +7,9 @@ import numpy.typing as npt
 import torch
 
 from comparison.subjects import Subject
-from datamodules.cache import Provenance, write_clip
 from datamodules.media import ClipMedia
-from datamodules.skeleton import JOINTS
+from poses.cache.keypoint_cache import Provenance, write_clip
+from poses.skeleton import JOINTS
 from scoring.explanations import PARTS, turned
 
 # facing the camera, arms a little out, legs a little apart

@@ -8,10 +8,10 @@ import torch
 import yaml
 
 from comparison.model import SHIPPED, SYNTHETIC_LABEL, PoseModel
-from datamodules.normalisation import Normalisation
 from errors import InputError
 from lightning_modules.checkpoint_io import load_checkpoint
 from lightning_modules.trained import load_encoder
+from poses.normalisation import Normalisation
 from scoring.explanations import random_poses
 from tests.conftest import REPO
 
@@ -79,7 +79,7 @@ def test_the_normalisation_is_the_one_it_was_trained_with(tmp_path: Path) -> Non
     model = PoseModel.load(path)
     assert model.normalisation == Normalisation(min_confidence=0.5, keep_aspect=True)
     assert str(path) in model.label
-    nested = {"class_path": "datamodules.normalisation.Normalisation", "init_args": {"min_confidence": 0.4}}
+    nested = {"class_path": "poses.normalisation.Normalisation", "init_args": {"min_confidence": 0.4}}
     assert PoseModel.load(forged(tmp_path, normalisation=nested)).normalisation == Normalisation(min_confidence=0.4)
     assert PoseModel.load(forged(tmp_path, normalisation=None)).normalisation == Normalisation()
 

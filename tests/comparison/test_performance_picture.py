@@ -10,11 +10,11 @@ from comparison.model import PoseModel
 from comparison.performance_picture import performance_picture
 from comparison.performances import compare_performances
 from comparison.subjects import Subject
-from datamodules.skeleton import flip
 from drawing.comparison import save_comparison
 from drawing.overlay import Image
 from errors import InputError
 from keypoints.frames import read_frames
+from poses.skeleton import flip
 from tests.comparison.known_motion import filmed, in_a_row, subject, turned_by
 from tests.comparison.stick_video import stick_video
 

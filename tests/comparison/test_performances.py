@@ -12,10 +12,10 @@ from scipy.stats import percentileofscore
 from comparison.model import PoseModel
 from comparison.performances import compare_performances, percentile
 from comparison.subjects import Subject
-from datamodules.skeleton import flip
 from errors import InputError
+from poses.batches import EmbeddedClips
+from poses.skeleton import flip
 from scoring.alignment import DTWAlignment
-from scoring.clips import EmbeddedClips
 from tests.comparison.known_motion import at_speed, climb, filmed, generated, in_a_row, subject, turned_by
 from tests.scoring.build import make_clips
 

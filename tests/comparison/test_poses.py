@@ -8,8 +8,8 @@ import torch
 from comparison.model import PoseModel
 from comparison.performances import Mirror
 from comparison.poses import compare_poses
-from datamodules.skeleton import BONES, JOINTS, flip
 from errors import InputError
+from poses.skeleton import BONES, JOINTS, flip
 from tests.comparison.people import pose, subject
 
 

@@ -7,10 +7,10 @@ from PIL import Image
 from comparison import subjects
 from comparison.subjects import Source, choose, read_subjects
 from datamodules.media import ClipMedia
-from datamodules.skeleton import JOINTS
 from errors import InputError
 from keypoints.clip_poses import ClipPoses
 from keypoints.pipeline import Pipeline
+from poses.skeleton import JOINTS
 from tests.comparison.people import pose, write
 
 

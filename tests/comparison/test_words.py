@@ -1,7 +1,7 @@
 import pytest
 
 from comparison.words import finding, joint_names, shortened
-from datamodules.skeleton import JOINTS
+from poses.skeleton import JOINTS
 
 # Angles are clockwise as seen. Seen from the right a body faces the right of the picture: its knees bend clockwise,
 # its arms and thighs go forward anticlockwise.

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.skeleton import JOINTS
+from poses.skeleton import JOINTS
 
 UPRIGHT = {  # metres, x to the right and y downwards, facing the camera
     "right_ankle": (-0.12, 0.90),

@@ -8,12 +8,12 @@ from numpy.testing import assert_array_equal
 from scipy.io import loadmat, savemat
 
 from datamodules import demo, synthetic
-from datamodules.cache import clip_path, list_clips, read_cache, read_clip
-from datamodules.cache_check import check_cache
 from datamodules.demo import Demo
 from datamodules.synthetic import clip_id_of, perform
 from datamodules.synthetic_actions import ACTIONS
 from errors import InputError
+from poses.cache.cache_check import check_cache
+from poses.cache.keypoint_cache import clip_path, list_clips, read_cache, read_clip
 
 FEW = demo.FEWEST_CLIPS
 

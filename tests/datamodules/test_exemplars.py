@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from datamodules.aqa7 import AQA7
-from datamodules.clips import Tracks
 from datamodules.demo import Demo
 from datamodules.exemplars import ExemplarLoader, ExemplarRule, ExemplarSampler
-from datamodules.feature_cache import FeatureProvenance, write_features
 from errors import InputError
+from poses.cache.feature_cache import FeatureProvenance, write_features
+from poses.tracks import Tracks
 
 ACTION = np.array([0, 1, 0, 2, 1, 0, 1, 1], dtype=np.int64)  # 3 is alone
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from datamodules.clips import ClipLabel
 from datamodules.finediving import (
     COARSE,
     FINE,
@@ -21,6 +20,7 @@ from datamodules.finediving import (
     split_by_event,
 )
 from errors import InputError
+from poses.tracks import ClipLabel
 from tests.data.finediving.make import make, make_frames, write
 
 KEYS = [("Cup_final_r1", 0), ("Cup_final_r1", 1), ("Cup_final_r2", 0), ("01", 7)]

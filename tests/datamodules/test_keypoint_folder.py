@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datamodules.clips import ClipLabel
 from datamodules.keypoint_folder import KeypointFolder, draw_test_part, read_labels
 from errors import InputError
+from poses.tracks import ClipLabel
 from tests.data.keypoint_folder.make import make
 
 

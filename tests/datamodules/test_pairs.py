@@ -10,9 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datamodules.clips import Tracks
 from datamodules.pairs import PairLoader, PairRule, PairSampler
 from errors import InputError
+from poses.tracks import Tracks
 
 
 def tracks_of(clip: list[int], frames: int = 7) -> Tracks:

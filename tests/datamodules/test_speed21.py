@@ -9,8 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from datamodules.cache import Provenance, list_clips, read_cache, read_clip, write_clip
-from datamodules.skeleton import JOINTS
 from datamodules.speed21 import (
     Folds,
     Run,
@@ -21,6 +19,8 @@ from datamodules.speed21 import (
     read_skeletons,
 )
 from errors import InputError
+from poses.cache.keypoint_cache import Provenance, list_clips, read_cache, read_clip, write_clip
+from poses.skeleton import JOINTS
 from tests.data.speed21.make import make
 
 ROW = "{run};3;2019-04-12;1;https://x.test/;10.5;17.0;6.5;162;1;l;25"

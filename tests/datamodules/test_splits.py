@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datamodules.clips import ClipLabel
 from datamodules.splits import hold_out
 from errors import InputError
+from poses.tracks import ClipLabel
 
 
 def labels(actions: list[str], groups: list[str | None]) -> list[ClipLabel]:

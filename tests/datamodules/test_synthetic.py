@@ -9,10 +9,10 @@ from scipy.stats import spearmanr
 from sklearn.linear_model import Ridge
 
 from datamodules import synthetic
-from datamodules.normalisation import Normalisation
-from datamodules.skeleton import BONES, JOINTS
 from datamodules.synthetic import SyntheticClip, body_of, estimate, interpolate, kinematics, outline, perform
 from datamodules.synthetic_actions import ACTIONS, CHANNELS, Floats, pose
+from poses.normalisation import Normalisation
+from poses.skeleton import BONES, JOINTS
 
 JOINT = {name: index for index, name in enumerate(JOINTS)}
 SQUAT, STAR_JUMP, LUNGE, SIDE_KICK, TUCK_DIVE, SYNC_DIVE = range(6)

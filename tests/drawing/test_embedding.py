@@ -9,7 +9,7 @@ from sklearn.decomposition import PCA
 
 from drawing.embedding import embedding_figure, project
 from drawing.pixels import pixels
-from scoring.clips import EmbeddedClips
+from poses.batches import EmbeddedClips
 from tests.drawing.test_evaluation import assert_legible, words
 from tests.scoring.build import make_clips
 

@@ -14,10 +14,10 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from torch import Tensor
 
-from datamodules.normalisation import Normalisation
 from drawing.evaluation import evaluation_figure, pairs_to_json, pick_pairs, save_figure
 from errors import InputError
-from scoring.clips import EmbeddedClips
+from poses.batches import EmbeddedClips
+from poses.normalisation import Normalisation
 from scoring.evaluation import Evaluation, evaluate
 from tests.conftest import REPO
 from tests.scoring.build import make_clips

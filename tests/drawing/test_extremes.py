@@ -5,7 +5,7 @@ import torch
 
 from drawing.evaluation import PosePair
 from drawing.extremes import extreme_pairs, extremes_figure
-from scoring.clips import EmbeddedClips
+from poses.batches import EmbeddedClips
 from scoring.distances import cosine_distance, score_from_distance
 from tests.drawing.test_evaluation import assert_legible, words
 from tests.scoring.build import make_clips

@@ -4,9 +4,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
-from datamodules.skeleton import BONES
 from drawing.comparison import Person
 from drawing.performance import Stretch, WorstMoment, performance_figure
+from poses.skeleton import BONES
 from tests.data.bodies import body
 
 

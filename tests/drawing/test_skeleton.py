@@ -11,9 +11,9 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from commands.skeleton import run
-from datamodules.skeleton import BONES, JOINTS
 from drawing.skeleton import SIDE_COLOURS, bone_side, draw_pose, save_figure, side, skeleton_figure
 from errors import InputError
+from poses.skeleton import BONES, JOINTS
 from tests.conftest import REPO
 
 

@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 
 from datamodules.media import ClipMedia
-from datamodules.skeleton import KEYPOINTS, Source
 from errors import InputError
 from keypoints.types import Crop, Decision, Floats, Frame, Image, Keypoints, People, Weights
+from poses.skeleton import KEYPOINTS, Source
 
 HIGH, LOW = 255, 90
 SIDE = 16  # of a crop

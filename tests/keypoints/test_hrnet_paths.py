@@ -12,9 +12,9 @@ if importlib.util.find_spec("mmpose") is None:
     pytest.skip("needs the packages of requirements.txt (`make full` makes their environment)", allow_module_level=True)
 
 import run
-from datamodules.cache import list_clips, read_cache, read_provenance
-from datamodules.skeleton import convert
 from keypoints.ledger import FOLDER
+from poses.cache.keypoint_cache import list_clips, read_cache, read_provenance
+from poses.skeleton import convert
 from tests.conftest import shared_data
 from tests.refusal import assert_one_line
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datamodules.cache import Provenance, read_clip, read_provenance
 from datamodules.media import ClipMedia
 from errors import InputError
 from keypoints.clip_poses import ClipPoses, FailedClip
 from keypoints.ledger import Ledger, OtherSettings
+from poses.cache.keypoint_cache import Provenance, read_clip, read_provenance
 from tests.keypoints.fakes import BarEstimator, photograph, picture, write_photograph
 
 PROVENANCE = Provenance("test", "d", "e", "0" * 64, settings=json.dumps({"turn_below": 0}))

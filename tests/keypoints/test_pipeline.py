@@ -9,11 +9,11 @@ import pytest
 
 from benchmarks.people import turned_points
 from datamodules.media import ClipMedia
-from datamodules.skeleton import JOINTS, convert
 from errors import InputError
 from keypoints.clip_poses import ClipPoses, FailedClip
 from keypoints.pipeline import CHUNK, Pipeline, extract_clip
 from keypoints.types import Crop, Floats, Frame, Image, Keypoints, People
+from poses.skeleton import JOINTS, convert
 from tests.keypoints.fakes import (
     SIDE,
     BarDetector,

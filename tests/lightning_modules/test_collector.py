@@ -1,7 +1,7 @@
 import torch
 
 from lightning_modules.collector import ClipCollector
-from scoring.clips import ClipBatch
+from poses.batches import ClipBatch
 
 
 def batch(tracks: list[int]) -> ClipBatch:

@@ -6,7 +6,7 @@ import torch
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from scoring.clips import EmbeddedClips
+from poses.batches import EmbeddedClips
 
 
 def make_clips(

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cosine
 from tslearn.metrics import dtw_path_from_metric
 
+from poses.batches import EmbeddedClips
 from scoring import alignment
 from scoring.alignment import Alignment, DTWAlignment, IdentityAlignment, PhaseAlignment
-from scoring.clips import EmbeddedClips
 from tests.scoring.build import make_clips
 
 ALIGNMENTS = [IdentityAlignment(), PhaseAlignment(), DTWAlignment()]

@@ -8,7 +8,7 @@ import pytest
 import scipy.io
 import torch
 
-from scoring.clips import EmbeddedClips
+from poses.batches import EmbeddedClips
 from scoring.evaluation import Evaluation, Row, clip_table, evaluate
 from scoring.trivial import CLASS_MEAN, DIFFICULTY, RAW_RIDGE
 from tests.scoring.build import make_clips, scipy_rho

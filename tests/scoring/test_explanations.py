@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from datamodules.normalisation import Normalisation
-from datamodules.skeleton import BONES, JOINTS
 from lightning_modules.encoders import GCNEncoder
+from poses.normalisation import Normalisation
+from poses.skeleton import BONES, JOINTS
 from scoring.distances import cosine_distance, score_from_distance
 from scoring.explanations import (
     LIMBS,

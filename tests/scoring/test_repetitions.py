@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from comparison.subjects import Subject
-from datamodules.normalisation import Normalisation
 from datamodules.speed21 import read_metadata
+from poses.normalisation import Normalisation
 from scoring.repetitions import FASTEST, WAIT_WEIGHT, Repetition, best_fit, find_repetitions
 from tests.comparison.known_motion import at_speed, climb, filmed, generated, in_a_row, subject
 

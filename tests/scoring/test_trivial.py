@@ -5,7 +5,7 @@ import numpy as np
 import torch
 from sklearn.linear_model import Ridge
 
-from scoring.clips import EmbeddedClips
+from poses.batches import EmbeddedClips
 from scoring.trivial import CLASS_MEAN, DIFFICULTY, RAW_RIDGE, trivial_predictions
 from tests.scoring.build import make_clips
 

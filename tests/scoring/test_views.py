@@ -3,9 +3,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from datamodules.skeleton import FLIP, JOINTS, flip
 from datamodules.synthetic import perform
 from datamodules.synthetic_actions import ACTIONS
+from poses.skeleton import FLIP, JOINTS, flip
 from scoring.views import Views, clearly_differ, least_difference, views
 
 

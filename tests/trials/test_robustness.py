@@ -7,9 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from datamodules.perturbations import LEVELS, JointNoise, Perturbation, Rotation
 from lightning_modules.clip_model import ClipModel
-from scoring.clips import ClipBatch, EmbeddedClips
+from poses.batches import ClipBatch, EmbeddedClips
+from poses.perturbations import LEVELS, JointNoise, Perturbation, Rotation
 from scoring.scorers import ClipScorer
 from tests.trials.conftest import CONFIGS
 from trials.evaluation import evaluate_runs

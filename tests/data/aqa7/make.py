@@ -9,7 +9,7 @@ from PIL import Image
 from scipy.io import savemat
 
 from datamodules.aqa7 import SCORE_RANGES, SPORTS, clip_id
-from datamodules.cache import Provenance, write_clip
+from poses.cache.keypoint_cache import Provenance, write_clip
 from tests.data.bodies import body
 
 TRAIN, TEST = 8, 4

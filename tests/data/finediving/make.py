@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from datamodules.cache import Provenance, write_clip
 from datamodules.finediving import COARSE, FINE, SPLITS
+from poses.cache.keypoint_cache import Provenance, write_clip
 from tests.data.bodies import body
 
 COMPETITIONS = (

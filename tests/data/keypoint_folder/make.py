@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from datamodules.cache import Provenance, write_clip
 from datamodules.keypoint_folder import COLUMNS
+from poses.cache.keypoint_cache import Provenance, write_clip
 from tests.data.bodies import body
 
 ACTIONS = {"plié": (0.0, 10.0), "jeté": (20.0, 40.0)}  # score ranges

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from datamodules.skeleton import JOINTS
+from poses.skeleton import JOINTS
 from tests.data.bodies import body
 
 CLIMBERS, DATES = 6, ("2018-07-28", "2019-04-12", "2019-10-19", "2020-11-21", "2020-11-28")

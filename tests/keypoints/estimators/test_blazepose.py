@@ -5,7 +5,6 @@ import pytest
 
 from benchmarks.people import Person, turned, turned_box, turned_points
 from datamodules.media import ClipMedia
-from datamodules.skeleton import JOINTS, KEYPOINTS, convert
 from errors import InputError
 from keypoints.blazepose_geometry import crop_to_image, roi_from_points
 from keypoints.blazepose_weights import blazepose_file
@@ -14,6 +13,7 @@ from keypoints.estimators import blazepose
 from keypoints.estimators.blazepose import BlazePoseEstimator
 from keypoints.pipeline import Pipeline, extract_clip
 from keypoints.types import Crop, Floats, Frame, Image, Keypoints
+from poses.skeleton import JOINTS, KEYPOINTS, convert
 from tests.conftest import shared_data
 from tests.keypoints.annotated_people import annotated
 

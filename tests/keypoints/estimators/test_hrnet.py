@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from benchmarks.people import Person, turned, turned_box, turned_points
-from datamodules.skeleton import KEYPOINTS
 from errors import InputError
 from keypoints.types import Floats, Image, Keypoints
+from poses.skeleton import KEYPOINTS
 from tests.keypoints.annotated_people import annotated
 from tests.keypoints.test_heatmaps import many
 

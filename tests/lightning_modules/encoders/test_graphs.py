@@ -3,8 +3,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from datamodules.skeleton import BONES
 from lightning_modules.encoders.graphs import Graph, edges
+from poses.skeleton import BONES
 
 
 def reached(edges: tuple[tuple[int, int], ...]) -> set[int]:

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.nn import GCNConv
 
-from datamodules.normalisation import Normalisation
 from lightning_modules.encoders import GCNEncoder
 from lightning_modules.encoders.initialisation import Initialisation, initialise
+from poses.normalisation import Normalisation
 from tests.climbers import climbers
 
 STARTS: tuple[Initialisation, ...] = ("glorot", "linear", "orthogonal", "positive")

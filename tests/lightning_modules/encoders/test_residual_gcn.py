@@ -5,9 +5,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from datamodules.skeleton import BONES, JOINTS
 from lightning_modules.encoders import ResidualGCNEncoder
 from lightning_modules.encoders.residual_gcn import BoneVectors
+from poses.skeleton import BONES, JOINTS
 from tests.lightning_modules.encoders.test_skeleton_conv import hand_built
 
 PARENTS = {

@@ -3,9 +3,9 @@ import pytest
 import torch
 from torch_geometric.nn import DenseGCNConv, GCNConv
 
-from datamodules.skeleton import BONES
 from lightning_modules.encoders.graphs import Graph, edges
 from lightning_modules.encoders.skeleton_conv import SkeletonConv
+from poses.skeleton import BONES
 
 WIDTHS = [(2, 2), (2, 16), (16, 2), (16, 16), (3, 5)]
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from datamodules.skeleton import BONES, FLIP, JOINTS
 from lightning_modules.encoders import STGCNEncoder
 from lightning_modules.encoders.stgcn import SUBSETS, partitions
+from poses.skeleton import BONES, FLIP, JOINTS
 from scoring.metrics import spearman
 from tests.lightning_modules.encoders.test_residual_gcn import PARENTS
 

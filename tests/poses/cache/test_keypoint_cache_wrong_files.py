@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datamodules.cache import (
+from errors import InputError
+from poses.cache.keypoint_cache import (
     list_clips,
     read_cache,
     read_clip,
 )
-from errors import InputError
-from tests.datamodules.cache_clips import arrays, rewrite, with_column, write
+from tests.poses.cache.cache_clips import arrays, rewrite, with_column, write
 
 
 def metadata(**changes: Any) -> Callable[[pa.Table], pa.Table]:

@@ -13,17 +13,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datamodules.cache import Provenance, write_clip
-from datamodules.feature_cache import (
+from errors import InputError
+from poses.cache.feature_cache import (
     OtherKind,
     list_features,
     read_feature_provenance,
     read_features,
     write_features,
 )
-from errors import InputError
-from tests.datamodules.cache_clips import rewrite, with_column
-from tests.datamodules.feature_clips import PROVENANCE, numbers, spoiled, write
+from poses.cache.keypoint_cache import Provenance, write_clip
+from tests.poses.cache.cache_clips import rewrite, with_column
+from tests.poses.cache.feature_clips import PROVENANCE, numbers, spoiled, write
 
 
 def metadata(**changes: Any) -> Callable[[pa.Table], pa.Table]:

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from datamodules.normalisation import Normalisation
-from datamodules.skeleton import BONES, FLIP, JOINTS
 from errors import InputError
+from poses.normalisation import Normalisation
+from poses.skeleton import BONES, FLIP, JOINTS
 from tests.climbers import climbers
 
 Array = Any  # numpy's stubs refuse arrays of no particular dtype

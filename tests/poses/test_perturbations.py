@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.cache import PoseTable, Provenance, read_cache, write_clip
-from datamodules.clips import ClipLabel, SampledKeypoints, sample_keypoints
-from datamodules.normalisation import Normalisation
-from datamodules.perturbations import (
+from errors import InputError
+from poses.cache.keypoint_cache import PoseTable, Provenance, read_cache, write_clip
+from poses.normalisation import Normalisation
+from poses.perturbations import (
     LARGEST,
     LEVELS,
     MEASURED,
@@ -28,8 +28,8 @@ from datamodules.perturbations import (
     perturbed_poses,
     torso_lengths,
 )
-from datamodules.skeleton import JOINTS
-from errors import InputError
+from poses.skeleton import JOINTS
+from poses.tracks import ClipLabel, SampledKeypoints, sample_keypoints
 from tests.datamodules.test_base import Dataset, label
 
 LEFT, RIGHT = JOINTS.index("left_wrist"), JOINTS.index("right_wrist")

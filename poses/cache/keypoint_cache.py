@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from datamodules.cache_file import KEYPOINTS, ClipRows, Provenance, decode, encode, provenance_of, to_rows
-from datamodules.cache_rules import faults, track_starts
-from datamodules.clip_files import (
+from errors import InputError
+from poses.cache.cache_rules import faults, track_starts
+from poses.cache.clip_files import (
     SUFFIX,
     check_clip_id,
     clip_path,
@@ -23,8 +23,8 @@ from datamodules.clip_files import (
     read_if_there,
     write_file,
 )
-from datamodules.skeleton import JOINTS
-from errors import InputError
+from poses.cache.keypoint_cache_file import KEYPOINTS, ClipRows, Provenance, decode, encode, provenance_of, to_rows
+from poses.skeleton import JOINTS
 
 __all__ = [
     "SUFFIX",

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from datamodules.cache import Provenance, read_cache, write_clip
-from datamodules.cache_check import Problem, check_cache
 from errors import InputError
+from poses.cache.cache_check import Problem, check_cache
+from poses.cache.keypoint_cache import Provenance, read_cache, write_clip
 
 
 def write(root: Path, clip_id: str, frames: int = 4, persons: int = 1, **changes: Any) -> Path:
@@ -56,7 +56,7 @@ def test_the_check_goes_on_after_bad_clips_and_bad_rules(tmp_path: Path) -> None
     (tmp_path / "e.parquet").unlink()
     (tmp_path / "e.parquet").symlink_to("/etc/hostname")
     problems = list(check_cache(tmp_path))
-    again = "copy the file again, or write the clip with datamodules.cache.write_clip"
+    again = "copy the file again, or write the clip with poses.cache.keypoint_cache.write_clip"
     assert problems[:2] == [
         Problem("a", None, f"an empty file (0 bytes); {again}"),
         Problem("b", None, f"a truncated Parquet file; {again}"),

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from datamodules.clip_files import SUFFIX, clip_path, clips_to_read, list_files, read_file, read_if_there, write_file
-from datamodules.feature_cache_file import (
+from errors import InputError
+from poses.cache.clip_files import SUFFIX, clip_path, clips_to_read, list_files, read_file, read_if_there, write_file
+from poses.cache.feature_cache_file import (
     FEATURES,
     FeatureProvenance,
     OtherKind,
@@ -19,7 +20,6 @@ from datamodules.feature_cache_file import (
     encode,
     provenance_of,
 )
-from errors import InputError
 
 __all__ = [
     "FeatureProvenance",

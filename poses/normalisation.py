@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
 
-from datamodules.skeleton import BONES, JOINTS, checked_arrays, found, joints_first, joints_last
 from errors import InputError
+from poses.skeleton import BONES, JOINTS, checked_arrays, found, joints_first, joints_last
 
 ArrayT = TypeVar("ArrayT")
 

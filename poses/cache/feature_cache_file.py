@@ -9,9 +9,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from datamodules.cache_file import KEYPOINTS
-from datamodules.clip_files import Kind, check_whole, facts_of, unreadable, wrong_type
 from errors import InputError, some
+from poses.cache.clip_files import Kind, check_whole, facts_of, unreadable, wrong_type
+from poses.cache.keypoint_cache_file import KEYPOINTS
 
 FEATURES = Kind(
     name="feature",

@@ -14,10 +14,10 @@ from typing import Any, ClassVar, Final
 import numpy as np
 import numpy.typing as npt
 
-from datamodules.clips import SampledKeypoints
-from datamodules.normalisation import Normalisation
-from datamodules.skeleton import FLIP, JOINTS
 from errors import InputError
+from poses.normalisation import Normalisation
+from poses.skeleton import FLIP, JOINTS
+from poses.tracks import SampledKeypoints
 
 Floats = npt.NDArray[Any]
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from datamodules.skeleton import BONES, FLIP, JOINTS, KEYPOINTS, SKELETON, Source, adjacency, convert, flip, propagation
 from errors import InputError
+from poses.skeleton import BONES, FLIP, JOINTS, KEYPOINTS, SKELETON, Source, adjacency, convert, flip, propagation
 from tests.conftest import REPO, shared_data
 
 SOURCES: tuple[Source, ...] = get_args(Source)
@@ -357,7 +357,7 @@ def test_speed21_thorax_is_between_the_shoulders() -> None:
 
 def test_neither_torch_nor_lightning_is_imported() -> None:
     code = (
-        "import sys, datamodules.skeleton, datamodules.normalisation as n, numpy as np\n"
+        "import sys, poses.skeleton, poses.normalisation as n, numpy as np\n"
         "n.Normalisation()(np.zeros((2, 15, 2)), None)\n"
         "assert not {'torch', 'lightning', 'matplotlib', 'pandas'} & set(sys.modules), sorted(sys.modules)"
     )

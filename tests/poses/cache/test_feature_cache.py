@@ -18,8 +18,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datamodules.clip_files import clip_path
-from datamodules.feature_cache import (
+from errors import InputError
+from poses.cache.clip_files import clip_path
+from poses.cache.feature_cache import (
     FeatureProvenance,
     FeatureTable,
     list_features,
@@ -27,10 +28,9 @@ from datamodules.feature_cache import (
     read_features,
     write_features,
 )
-from errors import InputError
 from tests.conftest import REPO
-from tests.datamodules.cache_clips import rewrite, with_column
-from tests.datamodules.feature_clips import PROVENANCE, numbers, spoiled, write
+from tests.poses.cache.cache_clips import rewrite, with_column
+from tests.poses.cache.feature_clips import PROVENANCE, numbers, spoiled, write
 
 # What is written comes back -------------------------------------------------------------------------------------------
 
@@ -165,7 +165,7 @@ def run_python(code: str, *arguments: str) -> "subprocess.Popen[str]":
 def test_two_processes_write_other_clips_and_the_same_clip_at_once(tmp_path: Path) -> None:
     code = """
         import sys, numpy as np
-        from datamodules.feature_cache import FeatureProvenance, write_features
+        from poses.cache.feature_cache import FeatureProvenance, write_features
         root, name = sys.argv[1:]
         print("ready", flush=True)
         for i in range(60):

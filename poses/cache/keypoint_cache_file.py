@@ -11,15 +11,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from datamodules.clip_files import Kind, check_whole, facts_of, unreadable, wrong_type
-from datamodules.skeleton import JOINTS, SKELETON
 from errors import InputError, some
+from poses.cache.clip_files import Kind, check_whole, facts_of, unreadable, wrong_type
+from poses.skeleton import JOINTS, SKELETON
 
 KEYPOINTS = Kind(
     name="keypoint",
     key=b"pose_cache",
     version=1,
-    again="copy the file again, or write the clip with datamodules.cache.write_clip",
+    again="copy the file again, or write the clip with poses.cache.keypoint_cache.write_clip",
     whence=", check the path",
     how="extract or copy them into the cache",
 )
@@ -179,7 +179,7 @@ def _provenance(metadata: bytes | None) -> Provenance:
     if facts.get("skeleton") != SKELETON:
         raise InputError(
             f"skeleton {facts.get('skeleton')!r} instead of {SKELETON!r}; convert the joints with "
-            "datamodules.skeleton.convert and write the clip again"
+            "poses.skeleton.convert and write the clip again"
         )
     values: list[Any] = [facts.get(name) for name in Provenance.__dataclass_fields__]
     if not values[0] or any(value is not None and not isinstance(value, str) for value in values):

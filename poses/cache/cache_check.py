@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from datamodules.cache import list_clips, read_rows
-from datamodules.cache_file import ClipRows
-from datamodules.cache_rules import faults
-from datamodules.skeleton import JOINTS
 from errors import InputError
+from poses.cache.cache_rules import faults
+from poses.cache.keypoint_cache import list_clips, read_rows
+from poses.cache.keypoint_cache_file import ClipRows
+from poses.skeleton import JOINTS
 
 MIN_POSES = 2
 

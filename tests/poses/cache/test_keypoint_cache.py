@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datamodules.cache import (
+from errors import InputError
+from poses.cache.keypoint_cache import (
     Provenance,
     check_clip_id,
     clip_path,
@@ -22,8 +23,7 @@ from datamodules.cache import (
     read_clip,
     write_clip,
 )
-from errors import InputError
-from tests.datamodules.cache_clips import PROVENANCE, arrays, assert_same, rewrite, with_column, write
+from tests.poses.cache.cache_clips import PROVENANCE, arrays, assert_same, rewrite, with_column, write
 
 # What is written comes back -------------------------------------------------------------------------------------------
 

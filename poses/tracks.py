@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.cache import PoseTable
-from datamodules.normalisation import Normalisation
 from errors import InputError
+from poses.cache.keypoint_cache import PoseTable
+from poses.normalisation import Normalisation
 
 Part = Literal["train", "test", "predict"]
 

@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datamodules.cache import PoseTable, Provenance
-from datamodules.clips import ClipLabel, Tracks, build_tracks, codes, phase_times
-from datamodules.normalisation import Normalisation
 from errors import InputError
+from poses.cache.keypoint_cache import PoseTable, Provenance
+from poses.normalisation import Normalisation
+from poses.tracks import ClipLabel, Tracks, build_tracks, codes, phase_times
 
 
 def table(*clips: list[list[bool]]) -> PoseTable:

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from datamodules.cache import (
+from poses.cache.keypoint_cache import (
     PoseTable,
     Provenance,
     write_clip,

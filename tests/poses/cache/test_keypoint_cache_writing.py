@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datamodules.cache import (
+from errors import InputError
+from poses.cache.keypoint_cache import (
     Provenance,
     clip_path,
     list_clips,
     read_cache,
     read_clip,
 )
-from errors import InputError
-from tests.datamodules.cache_clips import REPO, write
+from tests.poses.cache.cache_clips import REPO, write
 
 
 def run_python(code: str, *arguments: str) -> "subprocess.Popen[str]":
@@ -28,7 +28,7 @@ def run_python(code: str, *arguments: str) -> "subprocess.Popen[str]":
 def test_two_processes_write_other_clips_and_the_same_clip_at_once(tmp_path: Path) -> None:
     code = """
         import sys, numpy as np
-        from datamodules.cache import Provenance, write_clip
+        from poses.cache.keypoint_cache import Provenance, write_clip
         root, name = sys.argv[1:]
         print("ready", flush=True)
         for i in range(60):
@@ -60,7 +60,7 @@ def test_a_full_disk_leaves_the_old_clip_and_nothing_else(tmp_path: Path) -> Non
     writer = run_python(
         """
         import resource, sys, numpy as np
-        from datamodules.cache import Provenance, write_clip
+        from poses.cache.keypoint_cache import Provenance, write_clip
         from errors import InputError
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
         for name in ("clip", "other"):

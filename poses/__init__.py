@@ -1,0 +1,1 @@
+"""What a pose is: the skeleton, normalisation, tracks and batches of poses, and the caches that hold them."""

@@ -1,0 +1,1 @@
+"""The keypoint cache and the feature cache: format, writers, readers, checks."""
