@@ -5,9 +5,9 @@ VENV := .venv
 FULL := .venv-full
 BIN := $(VENV)/bin
 PIP_FLAGS := --quiet --disable-pip-version-check
-FULL_TESTS := tests/test_full_environment.py tests/keypoints/engines tests/keypoints/estimators/test_hrnet.py \
-	tests/keypoints/test_hrnet_paths.py tests/keypoints/test_mmpose_model.py tests/keypoints/test_ultralytics_setup.py \
-	tests/keypoints/detectors/test_ultralytics_yolo.py tests/commands/test_train_detector.py tests/clip_features/test_torchvision_video.py \
+FULL_TESTS := tests/test_full_environment.py tests/extraction/engines tests/extraction/estimators/test_hrnet.py \
+	tests/extraction/estimators/test_hrnet_paths.py tests/extraction/estimators/test_mmpose_model.py tests/extraction/detectors/test_ultralytics_setup.py \
+	tests/extraction/detectors/test_ultralytics_yolo.py tests/commands/test_train_detector.py tests/extraction/features/test_torchvision_video.py \
 	tests/test_wrong_pictures.py
 
 # Two test processes on two cores: more threads than that only wait for each other.
@@ -45,7 +45,7 @@ $(VENV)/.light: requirements-light.txt requirements-core.txt
 
 $(VENV)/.pose: $(VENV)/.light requirements-pose.txt
 	$(BIN)/pip install $(PIP_FLAGS) -r requirements-core.txt -r requirements-pose.txt
-	$(BIN)/python -m keypoints.blazepose_weights
+	$(BIN)/python -m extraction.weights.blazepose_weights
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.pose requirements-dev.txt requirements-core.txt

@@ -16,10 +16,10 @@ import numpy as np
 from benchmarks._table import print_table
 from benchmarks.people import Person, Points, annotated
 from benchmarks.upside_down import kind_of
-from keypoints.clip_poses import ClipPoses
-from keypoints.detectors.given_boxes import GivenBoxes
-from keypoints.estimators.blazepose import BlazePoseEstimator
-from keypoints.pipeline import Pipeline
+from extraction.detectors.given_boxes import GivenBoxes
+from extraction.estimators.blazepose_estimator import BlazePoseEstimator
+from extraction.people.clip_poses import ClipPoses
+from extraction.pipeline import Pipeline
 from poses.normalisation import Normalisation
 from poses.perturbations import NECK, PAIRS, PELVIS, joint_kind
 from poses.skeleton import JOINTS, KEYPOINTS, convert

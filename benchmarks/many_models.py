@@ -30,8 +30,8 @@ from datamodules.stacked import StackedPairs
 from lightning_modules.callbacks.member_runs import MemberRun, MemberRuns
 from lightning_modules.encoders import GCNEncoder
 from lightning_modules.pose_similarity import PoseSimilarity
-from lightning_modules.run_folder import RunFolder
 from lightning_modules.stacked import StackedPoseSimilarity
+from run_folder.folder import RunFolder
 from scoring.reference import ReferenceScorer
 
 MEMBERS = 32

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from keypoints.photographs import read_image
-from keypoints.types import Floats, Image
+from extraction.reading.photographs import read_image
+from extraction.types import Floats, Image
 from poses.skeleton import KEYPOINTS
 
 Points = npt.NDArray[np.float64]

@@ -19,16 +19,16 @@ import torch
 
 from benchmarks._table import print_table
 from benchmarks.people import Photograph, photographs
-from keypoints.background import ahead
-from keypoints.estimators.hrnet import HRNet
-from keypoints.types import Crop
+from extraction.estimators.hrnet import HRNet
+from extraction.reading.background import ahead
+from extraction.types import Crop
 
 PEOPLE = 64
 BATCH = 8
 
 
 def ours(estimator: HRNet, people: list[tuple[Photograph, int]]) -> int:
-    """What `keypoints.pipeline` does once the boxes are there: crops in a thread, network and decoding here."""
+    """What `extraction.pipeline` does once the boxes are there: crops in a thread, network and decoding here."""
     crops = (estimator.crop(photograph.image, photograph.boxes[box]) for photograph, box in people)
     found = 0
     for batch in _batches(ahead(crops, 2 * estimator.batch), estimator.batch):
@@ -47,8 +47,8 @@ def main() -> None:
     parser.add_argument("--root", type=Path, default=Path("../shared/data/people"))
     parser.add_argument("--rounds", type=int, default=5, help="rounds in which every rival runs once")
     options = parser.parse_args()
-    from keypoints.mmpose_model import shipped_config
-    from keypoints.mmpose_shim import stand_ins
+    from extraction.estimators.mmpose_model import shipped_config
+    from extraction.estimators.mmpose_shim import stand_ins
 
     with stand_ins():
         from mmpose import apis

@@ -23,15 +23,15 @@ import numpy as np
 
 from benchmarks._table import print_table
 from benchmarks.people import Photograph, photographs
-from datamodules.media import ClipMedia
 from drawing.contact_sheet import StripBuilder
-from keypoints.clip_poses import ClipPoses, FailedClip
-from keypoints.detectors.ultralytics_yolo import UltralyticsDetector
-from keypoints.estimators.hrnet import HRNet
-from keypoints.frames import read_frames
-from keypoints.ledger import Ledger
-from keypoints.pipeline import CHUNK, Pipeline
-from keypoints.types import Detector, Floats, Frame, People, Weights
+from extraction.detectors.ultralytics_yolo import UltralyticsDetector
+from extraction.estimators.hrnet import HRNet
+from extraction.ledger import Ledger
+from extraction.people.clip_poses import ClipPoses, FailedClip
+from extraction.pipeline import CHUNK, Pipeline
+from extraction.reading.frames import read_frames
+from extraction.reading.media import ClipMedia
+from extraction.types import Detector, Floats, Frame, People, Weights
 from poses.cache.keypoint_cache import Provenance
 
 SMALL = (320, 240)  # of AQA-7's frames

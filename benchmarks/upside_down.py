@@ -21,12 +21,12 @@ from PIL import Image as Pillow
 
 from benchmarks._table import print_table
 from benchmarks.people import Person, Points, annotated, turned, turned_box, turned_points
-from datamodules.media import ClipMedia
-from keypoints.clip_poses import ClipPoses
-from keypoints.detectors.given_boxes import COLUMNS, GivenBoxes
-from keypoints.estimators.blazepose import BlazePoseEstimator
-from keypoints.pipeline import Pipeline
-from keypoints.types import Floats
+from extraction.detectors.given_boxes import COLUMNS, GivenBoxes
+from extraction.estimators.blazepose_estimator import BlazePoseEstimator
+from extraction.people.clip_poses import ClipPoses
+from extraction.pipeline import Pipeline
+from extraction.reading.media import ClipMedia
+from extraction.types import Floats
 from poses.skeleton import JOINTS, KEYPOINTS
 
 THRESHOLDS = (0.0, 0.5, 0.7, 0.9, 1.0)

@@ -13,10 +13,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from benchmarks._table import print_table
-from clip_features.i3d import I3D, SIDE
-from keypoints.engines import Precision
-from keypoints.engines.openvino_engine import OpenVINOEngine
-from keypoints.types import Floats, Image
+from extraction.engines import Precision
+from extraction.engines.openvino_engine import OpenVINOEngine
+from extraction.features.i3d import I3D, SIDE
+from extraction.types import Floats, Image
 
 LENGTH = 16
 

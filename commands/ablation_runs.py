@@ -10,10 +10,10 @@ from commands.ablation_plan import Plan
 from commands.ablation_table import print_table
 from commands.ablation_work import EVALUATED, fit_and_evaluate, note_failure
 from commands.stack import groups, split
+from run_folder.trial import Trial
 from trials.kept_options import keep_to_options
 from trials.runner import Progress, Runner
 from trials.shared import drop_links, is_finished, jobs_of, show
-from trials.trial import Trial
 
 STACK = 32
 """Models in a stack at the most."""

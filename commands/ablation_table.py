@@ -10,9 +10,9 @@ from rich.table import Table
 
 from reports.comparison import Comparison, Measured
 from reports.groups import campaigns
-from reports.runs import read_run
+from run_folder.runs import read_run
+from run_folder.trial import RECORD
 from trials.shared import Row
-from trials.trial import RECORD
 
 HEADER = ("variant", "runs", "collapsed", "failed", "scorer", "rho", "95 %", "minus the first", "95 %")
 CAPTION = "rho on the test parts, mean over seeds; 95 % bootstrap intervals, those of differences paired"

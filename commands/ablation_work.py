@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from run_folder.trial import Record, Trial, read_record
 from trials.shared import is_finished
-from trials.trial import Record, Trial, read_record
 
 EVALUATED = ("test/metrics.json", "robustness.parquet", "cost.json")
 """Files of an evaluation; a trial without one of them is not finished."""

@@ -32,7 +32,7 @@ def run(arguments: Sequence[str]) -> int:
     options, others = parser.parse_known_args(arguments[1:])
 
     from commands.train import run as train
-    from lightning_modules.run_folder import versions
+    from run_folder.folder import versions
 
     words = ["--config", CONFIG, "--trainer.enable_model_summary", "false", *others]
     # whole paths: Lightning warns about checkpoints that seem to have moved

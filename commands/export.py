@@ -5,7 +5,7 @@ from pathlib import Path
 
 from commands import OptionParser
 from lightning_modules.export import export_onnx
-from lightning_modules.trained import load_encoder
+from run_folder.trained import load_encoder
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -10,15 +10,15 @@ from jsonargparse import Namespace
 from commands.configs import CONFIGS
 from commands.media_parser import add_dataset_and_places, build_dataset, build_trainer, source_name
 from commands.pose_parser import build_pipeline, pose_parser, provenance
-from datamodules.media import ClipMedia
 from drawing.contact_sheet import StripBuilder, contact_sheet
 from errors import InputError
-from keypoints.ledger import Ledger
-from keypoints.photographs import read_image
-from keypoints.pipeline import Pipeline
-from keypoints.progress import ExtractionProgress
-from keypoints.summary import sum_up, summarise, text
-from lightning_modules.extraction import Extraction, fill
+from extraction.filling import Extraction, fill
+from extraction.ledger import Ledger
+from extraction.pipeline import Pipeline
+from extraction.progress import ExtractionProgress
+from extraction.reading.media import ClipMedia
+from extraction.reading.photographs import read_image
+from extraction.summary import sum_up, summarise, text
 
 STRIPS = 24
 """Clips on a contact sheet at the most."""

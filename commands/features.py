@@ -11,11 +11,6 @@ import yaml
 from jsonargparse import ArgumentParser, Namespace
 from lightning import Trainer
 
-from clip_features.ledger import FeatureLedger
-from clip_features.pipeline import FeaturePipeline
-from clip_features.summary import summarise, text
-from clip_features.types import Extractor
-from clip_features.windows import Windows
 from commands.configs import CONFIGS
 from commands.media_parser import (
     MediaConfig,
@@ -28,12 +23,17 @@ from commands.media_parser import (
     without_placement,
 )
 from commands.parse_errors import Parser
-from datamodules.media import ClipMedia
 from errors import InputError
-from keypoints.progress import ExtractionProgress
-from keypoints.summary import sum_up
-from lightning_modules.extraction import fill
-from lightning_modules.feature_extraction import FeatureExtraction
+from extraction.features.feature_filling import FeatureExtraction
+from extraction.features.feature_ledger import FeatureLedger
+from extraction.features.feature_pipeline import FeaturePipeline
+from extraction.features.feature_summary import summarise, text
+from extraction.features.feature_types import Extractor
+from extraction.features.windows import Windows
+from extraction.filling import fill
+from extraction.progress import ExtractionProgress
+from extraction.reading.media import ClipMedia
+from extraction.summary import sum_up
 from poses.cache.feature_cache import FeatureProvenance
 
 CACHES = Path("data", "features")

@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from commands import OptionParser
 from lightning_modules.callbacks.evaluation_report import print_table
-from reports.results import RunResult, folds_of, read_result, tables_of
+from run_folder.results import RunResult, folds_of, read_result, tables_of
 from scoring.evaluation import Evaluation, evaluate_table
 from scoring.pooling import pool
 from scoring.trivial import UNCALIBRATED

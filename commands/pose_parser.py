@@ -9,7 +9,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from commands.media_parser import MediaConfig, build, part, without_placement
 from commands.parse_errors import Parser
-from keypoints.pipeline import Pipeline
+from extraction.pipeline import Pipeline
 from poses.cache.keypoint_cache import Provenance
 
 

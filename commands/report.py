@@ -16,7 +16,7 @@ from reports.document import Picture
 from reports.groups import by_dataset, campaigns
 from reports.markdown import markdown
 from reports.page import html
-from reports.runs import Run, find_runs, read_run
+from run_folder.runs import Run, find_runs, read_run
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -21,10 +21,10 @@ from comparison.performances import LEAST_GROUP, PerformanceReport, compare_perf
 from comparison.pose_picture import draw_poses, facts, screen
 from comparison.poses import PoseReport, compare_poses
 from comparison.subjects import Source, Subject, choose, read_subjects
-from datamodules.media_files import entries, is_image, is_video
 from drawing.comparison import save_comparison
 from errors import InputError
-from keypoints.pipeline import Pipeline
+from extraction.pipeline import Pipeline
+from extraction.reading.media_files import entries, is_image, is_video
 from poses.cache.keypoint_cache import SUFFIX
 
 PICTURES = (".png", ".svg", ".pdf")

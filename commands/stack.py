@@ -20,12 +20,12 @@ from errors import InputError
 from lightning_modules.callbacks.member_runs import MemberRun, MemberRuns
 from lightning_modules.callbacks.run_monitor import RunMonitor
 from lightning_modules.callbacks.run_record import RunRecord
-from lightning_modules.checkpoint_io import SafeCheckpointIO, load_checkpoint
 from lightning_modules.pose_similarity import PoseSimilarity
-from lightning_modules.run_folder import RunFolder
 from lightning_modules.stacked import StackedPoseSimilarity
+from run_folder.checkpoint_io import SafeCheckpointIO, load_checkpoint
+from run_folder.folder import RunFolder
+from run_folder.trial import Trial
 from trials.stored_runs import data_key
-from trials.trial import Trial
 
 STACKS = ".stacks"
 """Folder, beside those of the trials, of the checkpoints that unfinished stacks go on from."""

@@ -7,9 +7,9 @@ from typing import Any
 
 from commands.configs import short
 from errors import InputError
+from run_folder.trial import Trial
 from trials.ledger import Entry, Ledger
 from trials.search import Sweep, words
-from trials.trial import Trial
 
 STOPPING = "--trainer.callbacks+=lightning_modules.callbacks.stop_on_request.StopOnRequest"
 

@@ -12,10 +12,10 @@ from commands.sweep_plan import Plan
 from commands.sweep_table import print_results
 from errors import InputError
 from lightning_modules.callbacks.stop_on_request import STOP
+from run_folder.trial import Record, Trial
 from trials.ledger import Entry, Ledger
 from trials.runner import Outcome, Progress, Runner
 from trials.search import Seen, suggest, to_stop
-from trials.trial import Record, Trial
 
 
 def search(plan: Plan) -> int:

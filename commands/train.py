@@ -18,10 +18,10 @@ from commands.parse_errors import Parser, first_cause
 from errors import InputError
 from lightning_modules.callbacks.peer_watch import PeerWatch
 from lightning_modules.callbacks.run_record import RunRecord
-from lightning_modules.checkpoint_io import load_checkpoint
-from lightning_modules.run_folder import run_of_checkpoint, versions
+from run_folder.checkpoint_io import load_checkpoint
+from run_folder.folder import run_of_checkpoint, versions
 
-RUN_FOLDER = "lightning_modules.run_folder.RunFolder"
+RUN_FOLDER = "run_folder.folder.RunFolder"
 SAME_CLIPS = {
     "root", "cache", "media", "frames_per_clip", "batch_size", "pairs", "seed", "exemplar_pairs", "features",
 }  # fmt: skip

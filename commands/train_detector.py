@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from commands import OptionParser
 from errors import InputError
-from keypoints.ultralytics_setup import set_up
+from extraction.detectors.ultralytics_setup import set_up
 
 WEIGHTS: Final = "person.pt"
 LAYOUT: Final = "a data file of ultralytics has path, train, val and names"
@@ -46,8 +46,8 @@ def run(arguments: Sequence[str]) -> int:
     output: Path = options.output.absolute()
     _check_output(output, options.resume)
 
-    from keypoints.ultralytics_training import Epoch, Training, keep, train
-    from keypoints.ultralytics_weights import load
+    from extraction.detectors.ultralytics_training import Epoch, Training, keep, train
+    from extraction.weights.ultralytics_weights import load
 
     start = None if options.resume else load(options.weights)
     data = output / "data.yaml"

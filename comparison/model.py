@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from errors import InputError
-from lightning_modules.trained import load_encoder, normalisation_options
 from poses.normalisation import Normalisation
 from poses.skeleton import JOINTS
+from run_folder.trained import load_encoder, normalisation_options
 from scoring.collapse import is_collapsed
 from scoring.distances import cosine_distance, score_from_distance
 from scoring.explanations import random_poses

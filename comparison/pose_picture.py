@@ -13,11 +13,11 @@ from comparison.poses import PoseReport
 from comparison.report import Report
 from comparison.subjects import Subject
 from comparison.words import shortened
-from datamodules.media import ClipMedia
 from drawing.comparison import Mark, Person, comparison_figure, save_comparison
 from errors import InputError
-from keypoints.frames import read_frames
-from keypoints.types import Image
+from extraction.reading.frames import read_frames
+from extraction.reading.media import ClipMedia
+from extraction.types import Image
 from poses.skeleton import flip
 
 Images = Mapping[tuple[ClipMedia, int], Image]

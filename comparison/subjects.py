@@ -8,11 +8,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from datamodules.media import ClipMedia
-from datamodules.media_files import IMAGES, VIDEOS, is_image, is_video
 from errors import InputError
-from keypoints.pipeline import Pipeline, extract_clip
-from keypoints.reading import check_file
+from extraction.pipeline import Pipeline, extract_clip
+from extraction.reading.media import ClipMedia
+from extraction.reading.media_files import IMAGES, VIDEOS, is_image, is_video
+from extraction.reading.readable import check_file
 from poses.cache.keypoint_cache import SUFFIX, read_clip
 
 PARTNERS: Final = 2

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from scipy.io import loadmat
 
 from datamodules.base import PoseDataModule
-from datamodules.media import ClipMedia
-from datamodules.media_files import matching
 from errors import InputError
+from extraction.reading.media import ClipMedia
+from extraction.reading.media_files import matching
 from poses.tracks import ClipLabel
 
 SPORTS: dict[int, str] = {

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from datamodules.exemplars import ExemplarLoader, ExemplarRule, ExemplarSampler
 from datamodules.loaders import ClipLoader
-from datamodules.media import ClipMedia
 from datamodules.pairs import PairLoader, PairRule, PairSampler
 from datamodules.splits import hold_out
 from errors import InputError, some
+from extraction.reading.media import ClipMedia
 from poses.batches import relative
 from poses.cache.feature_cache import list_features, read_features
 from poses.cache.keypoint_cache import list_clips, read_cache
@@ -108,7 +108,7 @@ class PoseDataModule(LightningDataModule):
         return False
 
     def media(self) -> Sequence[ClipMedia]:
-        """The photographs and videos that keypoints can be extracted from (see `datamodules.media.MediaSource`)."""
+        """The photographs and videos that keypoints to extract from (see `extraction.reading.media.MediaSource`)."""
         raise InputError(f"{type(self).__name__} has no photographs or videos; its keypoints come with it")
 
     def cached_clips(self) -> list[str]:

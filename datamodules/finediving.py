@@ -13,11 +13,11 @@ from lightning.pytorch.utilities import rank_zero_warn
 from numpy.typing import NDArray
 
 from datamodules.base import PoseDataModule
-from datamodules.media import ClipMedia
-from datamodules.media_files import matching
 from datamodules.safe_pickle import load_pickle
 from datamodules.splits import hold_out
 from errors import InputError
+from extraction.reading.media import ClipMedia
+from extraction.reading.media_files import matching
 from poses.cache.keypoint_cache import check_clip_id
 from poses.tracks import ClipLabel
 

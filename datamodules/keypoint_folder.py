@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, cast
 
 from datamodules.base import PoseDataModule
-from datamodules.media import ClipMedia
-from datamodules.media_files import entries, frames_of, is_image, is_video
 from datamodules.splits import hold_out
 from errors import InputError
+from extraction.reading.media import ClipMedia
+from extraction.reading.media_files import entries, frames_of, is_image, is_video
 from poses.cache.keypoint_cache import check_clip_id
 from poses.tracks import ClipLabel, Part
 

@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from datamodules.media import ClipMedia
-from datamodules.media_files import entries, frames_of, is_image, is_video, numbered
 from errors import InputError
+from extraction.reading.media import ClipMedia
+from extraction.reading.media_files import entries, frames_of, is_image, is_video, numbered
 from poses.cache.keypoint_cache import check_clip_id
 
 Images = Literal["auto", "clip", "photographs"]

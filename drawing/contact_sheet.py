@@ -44,7 +44,7 @@ class Clip(Protocol):
 
 
 class Track(Protocol):
-    """One person through the clip, as `keypoints.performers.Track`."""
+    """One person through the clip, as `extraction.people.performers.Track`."""
 
     @property
     def frame(self) -> npt.NDArray[np.int64]:
@@ -68,7 +68,7 @@ class Track(Protocol):
 
 
 class Selection(Protocol):
-    """Who performs, as `keypoints.performers.Selection`."""
+    """Who performs, as `extraction.people.performers.Selection`."""
 
     @property
     def performers(self) -> list[list[int]]:

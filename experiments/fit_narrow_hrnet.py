@@ -23,10 +23,10 @@ import torch
 from torch import Tensor, nn
 
 from errors import InputError
-from keypoints.engines.torch_engine import TorchEngine
-from keypoints.estimators.hrnet import HRNet
-from keypoints.mmpose_model import RANDOM, Config, build, shipped_config
-from keypoints.types import Crop, Floats, Image
+from extraction.engines.torch_engine import TorchEngine
+from extraction.estimators.hrnet import HRNet
+from extraction.estimators.mmpose_model import RANDOM, Config, build, shipped_config
+from extraction.types import Crop, Floats, Image
 
 CONFIG = "narrow_hrnet.py"
 WEIGHTS = "narrow_hrnet.pth"

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from errors import InputError
-from reports.results import read_result, tables_of
+from run_folder.results import read_result, tables_of
 from scoring.pooling import compare_seeds, pool
 
 FOLDS = ("climber", "event")

@@ -20,8 +20,8 @@ from commands.train import run as train
 from comparison.model import PoseModel
 from datamodules.synthetic import perform
 from files import write_atomically
-from lightning_modules.checkpoint_io import load_checkpoint
-from lightning_modules.run_folder import versions
+from run_folder.checkpoint_io import load_checkpoint
+from run_folder.folder import versions
 from scoring.explanations import PARTS, turned
 
 OUTPUT = Path(__file__).resolve().parents[1] / "models" / "gcn-psn-demo.ckpt"

@@ -14,7 +14,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from errors import InputError
 from files import write_atomically
-from lightning_modules.run_folder import METRICS, read_metrics
+from run_folder.folder import METRICS, read_metrics
 
 if TYPE_CHECKING:
     from wandb import Run

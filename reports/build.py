@@ -9,8 +9,8 @@ from reports.datasets import About, about
 from reports.document import Block, Gallery, Heading, Report, Section
 from reports.groups import BY_HAND, Campaign, DatasetRuns, by_dataset, campaigns, differing
 from reports.run_list import environments, run_lists
-from reports.runs import Run
 from reports.tables import Compared, compare, robustness_table, table_one, table_two
+from run_folder.runs import Run
 
 _WHAT = (
     "Models that judge how well an action was performed, from the poses of the body alone: 15 joints in 2D, no "

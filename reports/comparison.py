@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from reports.groups import Campaign, Variant
-from reports.results import RunResult, tables_of
-from reports.runs import Run
+from run_folder.results import RunResult, tables_of
+from run_folder.runs import Run
 from scoring.evaluation import ClipTable
 from scoring.metrics import fisher_mean, spearman
 from scoring.pooling import SeedComparison, compare_seeds, pool

@@ -7,7 +7,7 @@ from typing import Any
 from drawing.report import map_figure, svg, value_figure, wants_log
 from reports.document import Gallery, Picture
 from reports.groups import Campaign, differing, model_options, short_key, short_value
-from reports.runs import Run
+from run_folder.runs import Run
 
 AXES = ("model.margin", "model.lr")
 NAMES = {"model.margin": "margin of the loss", "model.lr": "learning rate"}

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from reports.runs import FOLD, SEED, Run
-from trials.trial import Label
+from run_folder.runs import FOLD, SEED, Run
+from run_folder.trial import Label
 
 Part = tuple[str, ...]
 """The clips of a test part."""

@@ -7,7 +7,7 @@ import torch
 
 from reports.comparison import headline_rho
 from reports.groups import Variant
-from reports.runs import Run
+from run_folder.runs import Run
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from reports.document import RunLine, RunList
 from reports.groups import BY_HAND, Campaign
-from reports.runs import Run, flatten
+from run_folder.runs import Run, flatten
 
 
 def environments(runs: Sequence[Run]) -> list[str]:

@@ -11,7 +11,7 @@ from tests.test_imports import NEVER
 OF_PICTURES = {
     "commands.extract", "commands.features", "commands.pose_parser", "commands.score", "commands.train_detector",
     "drawing.comparison", "drawing.contact_sheet", "drawing.overlay", "drawing.performance",
-    "lightning_modules.extraction", "lightning_modules.feature_extraction",
+    "extraction.filling", "extraction.features.feature_filling",
 }  # fmt: skip
 """What has to do with photographs and videos; all else must do without their packages."""
 SCRIPT = """

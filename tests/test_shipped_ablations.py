@@ -14,9 +14,9 @@ import run
 from commands.ablation_plan import plans_of
 from commands.configs import CONFIGS
 from commands.fit_options import FitOptions
+from run_folder.trial import read_record
 from tests.conftest import REPO
 from tests.datasets import FAST, options
-from trials.trial import read_record
 
 FILES = sorted((CONFIGS / "ablations").glob("*.yaml"))
 

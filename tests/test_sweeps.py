@@ -15,10 +15,10 @@ import pytest
 import yaml
 
 import run
+from run_folder.trial import read_record
 from tests.commands.sweeps import ledger, sweep_file, values
 from tests.conftest import REPO
 from trials.search import read_sweep, suggest, words
-from trials.trial import read_record
 
 OPTIONS = shlex.split("""
     --data.clips 48 --data.pairs.pairs_per_epoch 160 --data.batch_size 16 --trainer.max_epochs 2

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 import run
-from lightning_modules.checkpoint_io import load_checkpoint
+from run_folder.checkpoint_io import load_checkpoint
 from tests.conftest import REPO, heed_interrupts
 from tests.data.finediving.make import make as make_finediving
 from tests.data.keypoint_folder.make import make as make_keypoint_folder

@@ -15,13 +15,13 @@ import pytest
 import torch
 
 import run
-from keypoints.ledger import FOLDER
-from keypoints.types import Floats
+from extraction.ledger import FOLDER
+from extraction.types import Floats
 from poses.cache.keypoint_cache import list_clips, read_clip
 from poses.skeleton import convert
 from tests.commands.test_extract import contents, make_media, words
 from tests.conftest import REPO, heed_interrupts
-from tests.keypoints.fakes import keypoints_of, write_photograph
+from tests.extraction.fakes import keypoints_of, write_photograph
 from tests.refusal import assert_one_line, assert_refused
 from tests.test_wrong_files import Hostile
 from tests.wrong_pictures import (
@@ -203,10 +203,10 @@ def test_weights_of_another_network_and_hostile_ones(
     content = {"hostile": {"state_dict": Hostile(marker)}, "foreign": FOREIGN_NETWORK, "numbers": [1, 2, 3]}[kind]
     torch.save(content, weights)
     pipeline = {
-        "hrnet": ["--pose.detector=tests.keypoints.fakes.BarDetector", "--config=hrnet.yaml",
+        "hrnet": ["--pose.detector=tests.extraction.fakes.BarDetector", "--config=hrnet.yaml",
                   f"--pose.estimator.weights={weights}"],
         "yolov5": ["--config=yolov5.yaml", f"--pose.detector.weights={weights}",
-                   "--pose.estimator=tests.keypoints.fakes.BarEstimator"],
+                   "--pose.estimator=tests.extraction.fakes.BarEstimator"],
     }  # fmt: skip
     for options in pipeline.values():
         arguments = [

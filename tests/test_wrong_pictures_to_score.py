@@ -14,11 +14,11 @@ from PIL import Image as Pillow
 import run
 from comparison.model import SHIPPED
 from errors import InputError
-from keypoints.blazepose_weights import blazepose_file
-from lightning_modules.checkpoint_io import load_checkpoint
+from extraction.weights.blazepose_weights import blazepose_file
+from run_folder.checkpoint_io import load_checkpoint
 from tests.conftest import shared_data
-from tests.keypoints.fakes import picture, walking, write_photograph
-from tests.keypoints.media_files import write_video
+from tests.extraction.fakes import picture, walking, write_photograph
+from tests.extraction.media_files import write_video
 from tests.refusal import assert_refused
 from tests.test_wrong_files import Hostile
 from tests.wrong_pictures import (
@@ -30,7 +30,7 @@ from tests.wrong_pictures import (
     write_wrong_videos,
 )
 
-FAKES = ["--pose.detector=tests.keypoints.fakes.BarDetector", "--pose.estimator=tests.keypoints.fakes.BarEstimator"]
+FAKES = ["--pose.detector=tests.extraction.fakes.BarDetector", "--pose.estimator=tests.extraction.fakes.BarEstimator"]
 WIDER = (50, 25, 30, 70)
 
 

@@ -7,9 +7,9 @@ import av
 import numpy as np
 from PIL import Image as Pillow
 
-from tests.keypoints.fakes import picture, walking, write_photograph
-from tests.keypoints.media_files import cut, write_png_16, write_sound, write_video
-from tests.keypoints.media_files import write_photograph as write_turned
+from tests.extraction.fakes import picture, walking, write_photograph
+from tests.extraction.media_files import cut, write_png_16, write_sound, write_video
+from tests.extraction.media_files import write_photograph as write_turned
 
 PERSON = (60, 20, 20, 80)
 SOMEBODY = picture(PERSON)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lightning_modules.clip_model import ClipModel
-from trials.trial import Record
+from run_folder.trial import Record
 
 COST: Final = "cost.json"
 """File in the folder of a run."""

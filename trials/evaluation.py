@@ -15,11 +15,11 @@ from files import write_atomically
 from lightning_modules.callbacks.evaluation_report import write_results
 from lightning_modules.clip_model import ClipModel
 from poses.batches import ClipBatch, EmbeddedClips
+from run_folder.trial import read_record
 from scoring.scorers import ClipScorer
 from trials.costs import COST, cost_of
 from trials.robustness import PerturbedClips, perturbed_clips, robustness, write_robustness
 from trials.stored_runs import data_key, load_data, load_model, read_config
-from trials.trial import read_record
 
 KEPT: Final = 6
 """Exams in memory: the folds of a dataset."""

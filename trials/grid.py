@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from errors import InputError
+from run_folder.trial import Label, Trial
 from trials.runner import LOCK, LOGS
-from trials.trial import Label, Trial
 
 KEYS = ("title", "base", "options", "seeds", "folds", "variants")
 SEED = "seed_everything"

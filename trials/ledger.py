@@ -9,9 +9,9 @@ from typing import Any
 
 from errors import InputError
 from files import write_atomically
-from lightning_modules.run_folder import METRICS, read_metrics
+from run_folder.folder import METRICS, read_metrics
+from run_folder.trial import Status, read_record
 from trials.runner import LOCK, LOGS
-from trials.trial import Status, read_record
 
 LEDGER = "sweep.json"
 

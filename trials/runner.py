@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from errors import InputError
-from trials.trial import Trial
+from run_folder.trial import Trial
 
 Work = Callable[[Sequence[Trial], Path], list[str | None]]
 """Trains (and evaluates) a group of trials below a folder; gives None for each, or a line on why it failed.

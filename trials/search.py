@@ -13,7 +13,7 @@ import numpy as np
 import yaml
 
 from errors import InputError
-from trials.trial import Status
+from run_folder.trial import Status
 
 with warnings.catch_warnings():
     # the engine still writes a setting of pydantic as it was called in pydantic 1; it is without effect

@@ -5,7 +5,7 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from trials.trial import RECORD, Trial, read_record
+from run_folder.trial import RECORD, Trial, read_record
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from jsonargparse import ArgumentError, ArgumentParser
 
 from datamodules.base import PoseDataModule
 from errors import InputError
-from lightning_modules.checkpoint_io import load_checkpoint
 from lightning_modules.clip_model import ClipModel
+from run_folder.checkpoint_io import load_checkpoint
 
 OWN: Final = ("datamodules.", "lightning_modules.", "scoring.")
 """Packages whose classes a config may name; layers of `torch.nn` are let through too."""

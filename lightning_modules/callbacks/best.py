@@ -3,7 +3,7 @@
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from lightning_modules.run_folder import folder_of
+from run_folder.folder import folder_of
 
 
 class BestCheckpoint(ModelCheckpoint):

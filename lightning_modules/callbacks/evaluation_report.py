@@ -17,7 +17,7 @@ from torch import Tensor
 
 from files import write_atomically
 from lightning_modules.clip_model import ClipModel
-from lightning_modules.run_folder import folder_of
+from run_folder.folder import folder_of
 from scoring.evaluation import ClipTable, Evaluation, clip_table
 from scoring.scorers import ClipScorer
 

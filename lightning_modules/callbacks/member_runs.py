@@ -10,9 +10,9 @@ from lightning import Callback, LightningModule, Trainer
 
 from lightning_modules.callbacks.best import BestCheckpoint
 from lightning_modules.callbacks.run_record import write_record
-from lightning_modules.checkpoint_io import SafeCheckpointIO
-from lightning_modules.run_folder import RunFolder
 from lightning_modules.stacked import StackedPoseSimilarity
+from run_folder.checkpoint_io import SafeCheckpointIO
+from run_folder.folder import RunFolder
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from lightning import Callback, LightningModule, Trainer
 from torch.distributed import DistError
 
-from lightning_modules.run_folder import folder_of
+from run_folder.folder import folder_of
 
 NEWS = 5.0
 """Seconds between a broken connection and the end of the process on its other side."""

@@ -8,7 +8,7 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
 
-from lightning_modules.run_folder import RunFolder, folder_of
+from run_folder.folder import RunFolder, folder_of
 
 
 class RunMonitor(Checkpoint):

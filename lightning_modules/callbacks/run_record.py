@@ -16,7 +16,7 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.cli import SaveConfigCallback
 
 from files import write_atomically
-from lightning_modules.run_folder import folder_of
+from run_folder.folder import folder_of
 
 PACKAGES = ("torch", "lightning", "torch-geometric", "torchmetrics", "numpy", "jsonargparse", "pyarrow")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from lightning import Callback, LightningModule, Trainer
 
 from files import write_atomically
-from lightning_modules.run_folder import folder_of
+from run_folder.folder import folder_of
 
 STOP = "stop"
 """File in the run's folder; empty as a request, with the number of epochs when training has ended."""

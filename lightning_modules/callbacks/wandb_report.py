@@ -11,8 +11,8 @@ from lightning import Callback, LightningModule, Trainer
 
 from errors import InputError
 from lightning_modules.clip_model import ClipModel
-from lightning_modules.run_folder import folder_of
 from lightning_modules.wandb_log import WandbLog, labels, start
+from run_folder.folder import folder_of
 from scoring.evaluation import ClipTable, Evaluation, clip_table, evaluate_table
 from scoring.scorers import ClipScorer
 

@@ -6,7 +6,7 @@ from typing import Self
 from torch import Tensor
 
 from lightning_modules.sources.embeddings import PoseEmbeddings
-from lightning_modules.trained import load_encoder
+from run_folder.trained import load_encoder
 from scoring.distances import unit
 
 

@@ -8,8 +8,8 @@ from typing import Any, Self
 
 import yaml
 
+from run_folder.trial import Trial
 from trials.runner import Outcome, Work
-from trials.trial import Trial
 
 SWEEP: dict[str, Any] = {
     "program": "run.py",

@@ -12,14 +12,14 @@ import pytest
 import run
 from commands import ablation_runs, stack
 from commands.fit_options import FitOptions
-from reports.results import read_result
+from run_folder.results import read_result
+from run_folder.trial import Trial, read_record
 from tests.datasets import options
 from tests.refusal import assert_refused
-from tests.reports.run_folders import make_run
+from tests.run_folder.made_runs import make_run
 from tests.scoring.build import scipy_rho
 from trials import evaluation
 from trials.runner import Outcome, Work
-from trials.trial import Trial, read_record
 
 TABLE = """
 title: Table II

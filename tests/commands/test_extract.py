@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 
 import run
-from keypoints.ledger import FOLDER
+from extraction.ledger import FOLDER
 from poses.cache.keypoint_cache import list_clips, read_cache, read_provenance
 from tests.conftest import REPO
 from tests.data.aqa7.make import make as make_aqa7
 from tests.data.finediving.make import make as make_finediving
-from tests.keypoints.fakes import picture, walking, write_frames, write_photograph
-from tests.keypoints.media_files import write_video
+from tests.extraction.fakes import picture, walking, write_frames, write_photograph
+from tests.extraction.media_files import write_video
 from tests.refusal import assert_one_line
 
 KILLS = 20
@@ -38,7 +38,7 @@ def make_media(folder: Path, clips: int = 4, photographs: int = 3) -> Path:
 def words(media: Path, cache: Path, *more: str) -> list[str]:
     return [
         "extract", "--config=media_folder.yaml", f"--data.root={media}", f"--data.cache={cache}",
-        "--pose.detector=tests.keypoints.fakes.BarDetector", "--pose.estimator=tests.keypoints.fakes.BarEstimator",
+        "--pose.detector=tests.extraction.fakes.BarDetector", "--pose.estimator=tests.extraction.fakes.BarEstimator",
         "--trainer.accelerator=cpu", *more,
     ]  # fmt: skip
 
@@ -75,7 +75,7 @@ def test_every_clip_is_extracted_with_its_provenance(whole: Path, media: Path) -
     assert (provenance.estimator, provenance.weights_sha256) == ("bars (random)", "0" * 64)
     assert (provenance.weights_licence, provenance.detector_licence) == ("MIT", "Apache-2.0")
     settings = json.loads(provenance.settings or "")
-    assert settings["detector"]["class_path"] == "tests.keypoints.fakes.BarDetector"
+    assert settings["detector"]["class_path"] == "tests.extraction.fakes.BarDetector"
     assert settings["turn_below"] == 0
     assert settings["decided"] == "exact"
     assert run.main(["check", str(whole)]) == 0
@@ -126,7 +126,7 @@ def test_one_bad_clip_is_reported_and_the_others_go_on(tmp_path: Path, capsys: p
     [
         (["--pose.turn_below=0.5"], "made in another way"),
         (["--pose.turn_bellow=0.5"], "did you mean"),
-        (["--pose.estimator=tests.keypoints.fakes.BarDetector"], "pose.estimator"),
+        (["--pose.estimator=tests.extraction.fakes.BarDetector"], "pose.estimator"),
         (["--pose.detector=no.such.Detector"], "no.such.Detector"),
         (["--pose.most_people=0"], "most_people"),
         (["--data.root=no/such/folder"], "no/such/folder"),

@@ -15,23 +15,23 @@ import numpy as np
 import pytest
 
 import run
-from keypoints.ledger import FOLDER
+from extraction.ledger import FOLDER
 from poses.cache.feature_cache import list_features, read_feature_provenance, read_features
 from poses.cache.keypoint_cache import list_clips
-from tests.clip_features.fakes import said_of, shades
 from tests.conftest import REPO
 from tests.data.aqa7.make import make as make_aqa7
 from tests.data.finediving.make import make as make_finediving
 from tests.datasets import FAST
 from tests.datasets import options as dataset_options
-from tests.keypoints.fakes import write_frames, write_photograph
-from tests.keypoints.media_files import write_video
+from tests.extraction.fakes import write_frames, write_photograph
+from tests.extraction.features.feature_fakes import said_of, shades
+from tests.extraction.media_files import write_video
 from tests.refusal import assert_one_line, assert_refused
 
 KILLS = 12
 WINDOWS = (20, 8, (0, 5, 12))
 FAKE = [
-    "--extractor=tests.clip_features.fakes.Means", "--windows.frames=20", "--windows.length=8",
+    "--extractor=tests.extraction.features.feature_fakes.Means", "--windows.frames=20", "--windows.length=8",
     "--windows.starts=[0, 5, 12]", "--trainer.accelerator=cpu",
 ]  # fmt: skip
 SLOW = [
@@ -89,7 +89,7 @@ def test_every_clip_is_there_with_its_provenance(whole: Path) -> None:
     assert (provenance.weights_sha256, provenance.weights_licence) == ("0" * 64, "MIT")
     settings = json.loads(provenance.settings or "")
     assert settings["windows"] == {"frames": 20, "length": 8, "starts": [0, 5, 12]}
-    assert settings["extractor"]["class_path"] == "tests.clip_features.fakes.Means"
+    assert settings["extractor"]["class_path"] == "tests.extraction.features.feature_fakes.Means"
     assert settings["extractor"]["init_args"]["weights"] == "random"
     assert "batch" not in settings["extractor"]["init_args"]
     assert settings["decided"] == "exact"
@@ -163,9 +163,9 @@ def test_clips_made_in_another_way_are_refused(
         (["--windows.length=4"], ["Mean colours takes windows of 8 frames or more, asked for are 4"]),
         (["--extractor.length=16"], ["Mean colours takes windows of 16 frames, asked for are 8"]),
         (["--extractor.wieghts=a"], ["did you mean 'extractor.weights'?"]),
-        (["--extractor=clip_features.i3d.I4D"], ["did you mean 'clip_features.i3d.I3D'?"]),
+        (["--extractor=extraction.features.i3d.I4D"], ["did you mean 'extraction.features.i3d.I3D'?"]),
         (["--extractor=no.such.Network"], ["no.such.Network"]),
-        (["--extractor=tests.keypoints.fakes.BarDetector"], ["extractor"]),
+        (["--extractor=tests.extraction.fakes.BarDetector"], ["extractor"]),
         (["--extractor=null"], ["extractor"]),
         (["--trainer.devices=many"], ["devices"]),
         (["--trainer.max_epochs=3"], ["trainer.max_epochs"]),
@@ -249,7 +249,7 @@ def test_one_video_alone(tmp_path: Path) -> None:
 def test_the_shipped_windows(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_frames(tmp_path / "m" / "clip", shades(12))
     arguments = ["features", "--config=media_folder.yaml", f"--data.root={tmp_path / 'm'}", f"--config={name}"]
-    arguments += ["--extractor=tests.clip_features.fakes.Means", f"--output={tmp_path / 'new'}"]
+    arguments += ["--extractor=tests.extraction.features.feature_fakes.Means", f"--output={tmp_path / 'new'}"]
     assert run.main([*arguments, f"--data.cache={tmp_path / 'keypoints'}", "--trainer.accelerator=cpu"]) == 0
     starts, length = ([*range(0, 100, 5)], 8) if name.startswith("tpt") else ([*range(0, 90, 10), 86], 16)
     wanted = said_of(shades(12), 103, length, starts)
@@ -272,9 +272,9 @@ def test_the_line_that_it_ends_with_trains(tmp_path: Path, capsys: pytest.Captur
 def test_an_extractor_laid_over_another_takes_none_of_its_options(tmp_path: Path) -> None:
     make_media(tmp_path / "m", 1)
     (tmp_path / "one.yaml").write_text(
-        "extractor: {class_path: tests.clip_features.fakes.Means, init_args: {shift: 5, broken: 0}}"
+        "extractor: {class_path: tests.extraction.features.feature_fakes.Means, init_args: {shift: 5, broken: 0}}"
     )
-    (tmp_path / "other.yaml").write_text("extractor: {class_path: tests.clip_features.fakes.Means}")
+    (tmp_path / "other.yaml").write_text("extractor: {class_path: tests.extraction.features.feature_fakes.Means}")
     configs = [f"--config={tmp_path / name}.yaml" for name in ("one", "other")]
     arguments = [word for word in words(tmp_path / "m", tmp_path / "new") if not word.startswith("--extractor")]
     assert run.main([*arguments, *configs]) == 0

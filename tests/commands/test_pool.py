@@ -14,7 +14,7 @@ from scipy.stats import rankdata
 import run
 from commands.pool import pooled_evaluation
 from errors import InputError
-from reports.results import folds_of, read_result
+from run_folder.results import folds_of, read_result
 from scoring.evaluation import Row
 from tests.datasets import FAST, options
 from tests.scoring.build import scipy_rho

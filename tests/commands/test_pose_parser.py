@@ -4,12 +4,12 @@ from pathlib import Path
 
 from commands.configs import CONFIGS
 from commands.pose_parser import build_pipeline, pose_parser
-from tests.keypoints.fakes import BarDetector
+from tests.extraction.fakes import BarDetector
 
 BASE = """
 pose:
   detector: {class_path: tests.commands.test_pose_parser.Nervous, init_args: {delay: 0.5}}
-  estimator: {class_path: tests.keypoints.fakes.BarEstimator, init_args: {batch: 9}}
+  estimator: {class_path: tests.extraction.fakes.BarEstimator, init_args: {batch: 9}}
 """
 
 
@@ -22,7 +22,7 @@ class Nervous(BarDetector):
 
 def test_a_detector_laid_over_another_takes_none_of_its_options(tmp_path: Path) -> None:
     (tmp_path / "base.yaml").write_text(BASE)
-    (tmp_path / "over.yaml").write_text("pose: {detector: {class_path: tests.keypoints.fakes.BarDetector}}")
+    (tmp_path / "over.yaml").write_text("pose: {detector: {class_path: tests.extraction.fakes.BarDetector}}")
     parser = pose_parser("extract", "", [str(tmp_path / "base.yaml")])
     config = parser.parse_args([f"--config={tmp_path / 'over.yaml'}", "--pose.interpolate=2"])
     pipeline = build_pipeline(config)

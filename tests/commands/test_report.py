@@ -7,7 +7,7 @@ import pytest
 
 import run
 from tests.datasets import FAST, options
-from tests.reports.run_folders import make_campaign, make_run
+from tests.run_folder.made_runs import make_campaign, make_run
 
 
 def test_page_markdown_and_figures_are_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ from PIL import Image
 import run
 from comparison.model import SHIPPED, SYNTHETIC_LABEL
 from datamodules.synthetic import write_performance
-from lightning_modules.checkpoint_io import load_checkpoint
+from run_folder.checkpoint_io import load_checkpoint
 from tests.comparison.people import pose, write
 from tests.refusal import assert_refused
 

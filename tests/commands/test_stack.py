@@ -12,9 +12,9 @@ import yaml
 
 from commands.stack import STACKS, fit_group, groups
 from errors import InputError
+from run_folder.trial import Trial
 from tests.conftest import REPO
 from tests.datasets import options
-from trials.trial import Trial
 
 SETTINGS = ((0, 1.35, 1e-4), (1, 0.7, 1e-2), (2, 1.0, 1e-3))  # seed, margin, lr
 

@@ -13,7 +13,7 @@ import yaml
 import run
 from commands.train_detector import check_dataset
 from errors import InputError
-from keypoints.types import Frame
+from extraction.types import Frame
 from tests.conftest import REPO
 
 FULL = importlib.util.find_spec("ultralytics") is not None
@@ -57,8 +57,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @needs_ultralytics
 def test_trained_weights_go_into_the_pipeline(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from keypoints.detectors.ultralytics_yolo import UltralyticsDetector
-    from keypoints.ultralytics_weights import read
+    from extraction.detectors.ultralytics_yolo import UltralyticsDetector
+    from extraction.weights.ultralytics_weights import read
 
     data = dataset(tmp_path / "with spaces", {0: "dog", 1: "Person"}, 1)
     (data.parent / "labels" / "train.cache").write_bytes(b"a pickle from elsewhere")
@@ -89,9 +89,9 @@ def test_trained_weights_go_into_the_pipeline(tmp_path: Path, capsys: pytest.Cap
 def test_an_interrupted_run_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data, output = dataset(tmp_path / "data", ["person"], 0), tmp_path / "run"
     script = (
-        "import os, sys, run, keypoints.ultralytics_setup as setup\n"
+        "import os, sys, run, extraction.detectors.ultralytics_setup as setup\n"
         "setup.set_up()\n"
-        "import keypoints.ultralytics_training as training\n"
+        "import extraction.detectors.ultralytics_training as training\n"
         "from ultralytics.engine.trainer import BaseTrainer\n"
         "begin = BaseTrainer.run_callbacks\n"
         "def die(self, event):\n"

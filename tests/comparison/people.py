@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 
 from comparison.subjects import Subject
-from datamodules.media import ClipMedia
+from extraction.reading.media import ClipMedia
 from poses.cache.keypoint_cache import Provenance, write_clip
 from poses.skeleton import JOINTS
 from scoring.explanations import PARTS, turned

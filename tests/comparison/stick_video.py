@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from comparison.subjects import Subject
-from datamodules.media import ClipMedia
 from drawing.overlay import draw_skeleton
 from experiments.made_up_videos import write_video
+from extraction.reading.media import ClipMedia
 
 
 def stick_video(folder: Path, clip: Subject, size: tuple[int, int] = (640, 480)) -> Subject:

@@ -9,9 +9,9 @@ import yaml
 
 from comparison.model import SHIPPED, SYNTHETIC_LABEL, PoseModel
 from errors import InputError
-from lightning_modules.checkpoint_io import load_checkpoint
-from lightning_modules.trained import load_encoder
 from poses.normalisation import Normalisation
+from run_folder.checkpoint_io import load_checkpoint
+from run_folder.trained import load_encoder
 from scoring.explanations import random_poses
 from tests.conftest import REPO
 

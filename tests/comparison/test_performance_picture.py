@@ -13,7 +13,7 @@ from comparison.subjects import Subject
 from drawing.comparison import save_comparison
 from drawing.overlay import Image
 from errors import InputError
-from keypoints.frames import read_frames
+from extraction.reading.frames import read_frames
 from poses.skeleton import flip
 from tests.comparison.known_motion import filmed, in_a_row, subject, turned_by
 from tests.comparison.stick_video import stick_video

@@ -6,10 +6,10 @@ from PIL import Image
 
 from comparison import subjects
 from comparison.subjects import Source, choose, read_subjects
-from datamodules.media import ClipMedia
 from errors import InputError
-from keypoints.clip_poses import ClipPoses
-from keypoints.pipeline import Pipeline
+from extraction.people.clip_poses import ClipPoses
+from extraction.pipeline import Pipeline
+from extraction.reading.media import ClipMedia
 from poses.skeleton import JOINTS
 from tests.comparison.people import pose, write
 

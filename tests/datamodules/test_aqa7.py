@@ -18,7 +18,7 @@ from datamodules.aqa7 import (
     unlisted_labels,
 )
 from errors import InputError
-from keypoints.frames import read_frames
+from extraction.reading.frames import read_frames
 from poses.cache.keypoint_cache import list_clips
 from poses.tracks import ClipLabel
 from tests.data.aqa7.make import make, make_frames, make_video

@@ -6,9 +6,9 @@ import pytest
 import yaml
 
 from commands.configs import CONFIGS
-from datamodules.media import ClipMedia, MediaSource
 from datamodules.media_folder import MediaFolder
 from errors import InputError
+from extraction.reading.media import ClipMedia, MediaSource
 
 
 def touch(root: Path, *names: str) -> None:

@@ -18,7 +18,7 @@ from drawing.contact_sheet import (
     wrap,
 )
 from drawing.overlay import text_width
-from keypoints.performers import Selection, Track
+from extraction.people.performers import Selection, Track
 
 
 class Clip(NamedTuple):

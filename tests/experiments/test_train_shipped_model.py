@@ -4,7 +4,7 @@ import torch
 
 from comparison.model import SHIPPED, PoseModel
 from experiments.train_shipped_model import scale_table, stripped
-from lightning_modules.checkpoint_io import load_checkpoint
+from run_folder.checkpoint_io import load_checkpoint
 from tests.conftest import REPO
 
 

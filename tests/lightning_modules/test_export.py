@@ -8,7 +8,7 @@ import torch
 import run
 from errors import InputError
 from lightning_modules.export import export_onnx
-from lightning_modules.trained import load_encoder
+from run_folder.trained import load_encoder
 from tests.datasets import FAST, options
 from tests.lightning_modules.encoders.test_encoders import CHANNELS, ENCODERS
 

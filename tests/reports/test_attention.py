@@ -9,10 +9,10 @@ from reports.comparison import chosen_scorer
 from reports.datasets import about
 from reports.figures import attention
 from reports.groups import campaigns
-from reports.runs import read_run
 from reports.tables import Compared, compare
+from run_folder.runs import read_run
 from scoring.regression import RegressionScorer
-from tests.reports.run_folders import make_campaign, make_run
+from tests.run_folder.made_runs import make_campaign, make_run
 
 
 def compared(folder: Path, attentive: str | None) -> Compared:

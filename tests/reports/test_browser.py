@@ -10,7 +10,7 @@ import pytest
 
 import run
 from tests.browser import Browser, Page, browser
-from tests.reports.run_folders import make_campaign, make_run
+from tests.run_folder.made_runs import make_campaign, make_run
 
 WIDTHS = (1280, 400)
 

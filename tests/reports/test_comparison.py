@@ -12,13 +12,13 @@ import torch
 
 from reports.comparison import Comparison, chosen_scorer, validation_rho
 from reports.groups import Campaign, campaigns
-from reports.results import read_result
-from reports.runs import read_run
 from reports.tables import compare, difference, interval, table_two
+from run_folder.results import read_result
+from run_folder.runs import read_run
 from scoring.intervals import resampling_weights
 from scoring.pooling import rank_normalised
 from scoring.trivial import MEAN_RIDGE, RAW_RIDGE
-from tests.reports.run_folders import CLIPS, make_campaign, make_run, rewrite, true_scores
+from tests.run_folder.made_runs import CLIPS, make_campaign, make_run, rewrite, true_scores
 from tests.scoring.build import scipy_rho
 
 FOLDS = 3

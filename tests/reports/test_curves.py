@@ -4,8 +4,8 @@ import pytest
 
 from reports.curves import Point, margin_and_lr, points
 from reports.groups import campaigns
-from reports.runs import Run, read_run
-from tests.reports.run_folders import make_run
+from run_folder.runs import Run, read_run
+from tests.run_folder.made_runs import make_run
 
 
 def trial(folder: Path, margin: float, lr: float, seed: int = 0, fold: int = 0, channels: int = 2) -> Run:

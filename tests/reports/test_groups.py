@@ -4,9 +4,9 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from reports.groups import BY_HAND, by_dataset, campaigns, differing, short_value
-from reports.runs import Run, read_run
-from tests.reports.run_folders import make_campaign, make_run
-from trials.trial import Record
+from run_folder.runs import Run, read_run
+from run_folder.trial import Record
+from tests.run_folder.made_runs import make_campaign, make_run
 
 
 def read(folders: list[Path]) -> list[Run]:

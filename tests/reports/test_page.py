@@ -11,9 +11,9 @@ from reports.build import build
 from reports.document import Gallery, Heading, Report, RunList, Table
 from reports.markdown import escaped, markdown
 from reports.page import html
-from reports.runs import read_run
-from tests.reports.run_folders import make_campaign, make_run
-from trials.trial import Record
+from run_folder.runs import read_run
+from run_folder.trial import Record
+from tests.run_folder.made_runs import make_campaign, make_run
 
 EVIL = "<script>alert(1)</script> & \"q\" 'x' | `y` *z* $w$"
 

@@ -10,10 +10,10 @@ from reports.document import Table
 from reports.groups import Variant, campaigns
 from reports.published import PUBLISHED
 from reports.robustness import Curve, change, curves
-from reports.runs import Run, read_run
 from reports.tables import Compared, compare, robustness_table, table_one, table_two
+from run_folder.runs import Run, read_run
 from scoring.metrics import spearman
-from tests.reports.run_folders import CLIPS, LEVELS, SCORERS, make_campaign, make_run, rewrite
+from tests.run_folder.made_runs import CLIPS, LEVELS, SCORERS, make_campaign, make_run, rewrite
 
 
 def compared(folders: list[Path]) -> Compared:

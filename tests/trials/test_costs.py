@@ -5,9 +5,9 @@ from torch import Tensor, nn
 
 from lightning_modules.encoders import GCNEncoder
 from lightning_modules.pose_similarity import PoseSimilarity
+from run_folder.trial import Record
 from scoring.reference import ReferenceScorer
 from trials.costs import cost_of
-from trials.trial import Record
 
 
 class Slow(nn.Module):

@@ -8,10 +8,10 @@ import yaml
 import run as program
 import trials.evaluation
 from datamodules.base import PoseDataModule
+from run_folder.trial import Record
 from tests.trials.conftest import CONFIGS
 from trials.evaluation import evaluate_runs
 from trials.stored_runs import load_data
-from trials.trial import Record
 
 Fitted = Callable[..., Path]
 FILES = ("test/metrics.json", "test/predictions.parquet", "test/pairs.json")

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from errors import InputError
+from run_folder.trial import Trial
 from tests.conftest import REPO, heed_interrupts
 from tests.trials.works import obey, trial
 from trials.runner import Outcome, Progress, Runner, log_path
-from trials.trial import Trial
 
 WAIT = 900  # seconds; for machines that do much else
 

@@ -6,8 +6,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from run_folder.trial import Trial
 from trials.runner import Runner
-from trials.trial import Trial
 
 
 def trial(name: str, *words: str) -> Trial:

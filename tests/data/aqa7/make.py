@@ -51,7 +51,7 @@ def make_frames(root: Path, sport: str, clip: int, numbers: Iterable[int] = rang
 
 def make_video(root: Path, sport: str, clip: int, frames: int = 3) -> Path:
     """Write the video of a clip as the dataset has it, `<root>/Actions/diving/021.avi`; returns its path."""
-    from tests.keypoints.media_files import write_video  # PyAV is not where only training is tested
+    from tests.extraction.media_files import write_video  # PyAV is not where only training is tested
 
     path = root / "Actions" / sport / f"{clip:03d}.avi"
     return write_video(path, [np.zeros((24, 32, 3), np.uint8)] * frames)

@@ -17,7 +17,7 @@ import torch
 
 from lightning_modules.callbacks import peer_watch
 from lightning_modules.callbacks.peer_watch import Peer, PeerWatch
-from lightning_modules.run_folder import RunFolder
+from run_folder.folder import RunFolder
 from tests.conftest import REPO
 
 MODULE: Any = None  # the watch asks nothing of it

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from keypoints.types import Floats
+from extraction.types import Floats
 from poses.cache.feature_cache import FeatureProvenance, write_features
 
 PROVENANCE = FeatureProvenance("test", "I3D (weights.pt)", "0" * 64, "MIT", '{"windows": {}}', "fingerprint")

@@ -1,0 +1,1 @@
+"""Person detectors, one file each; see `extraction.types.Detector`."""

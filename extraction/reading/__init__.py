@@ -1,0 +1,1 @@
+"""Photographs, videos and frame folders as pixels, in order."""

@@ -1,0 +1,1 @@
+"""Weights files: where they come from, checked, and read as data."""

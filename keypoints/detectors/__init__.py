@@ -1,1 +1,0 @@
-"""Person detectors, one file each; see `keypoints.types.Detector`."""

@@ -1,1 +1,0 @@
-"""Pose estimators, one file each; see `keypoints.types.Estimator`."""

@@ -1,0 +1,248 @@
+"""Runs as reports see them: found below the folders that were given, and read as far as their files go."""
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from errors import InputError
+from run_folder.history import History, read_history
+from run_folder.results import RunResult, load_yaml, read_result
+from run_folder.trial import RECORD, Label, Record, read_record
+
+State = Literal["finished", "stopped", "failed", "unfinished", "unreadable"]
+
+SEED = ("seed", "seed_everything")
+FOLD = ("fold", "data.fold", "data.init_args.fold")
+_BESIDE_CONFIG = ("metrics.csv", "versions.json", "checkpoints", "test")
+_ROBUSTNESS = ("perturbation", "unit", "level", "clip", "action", "score")
+_COST = ("parameters", "fit_seconds", "members", "milliseconds_per_clip")
+_Content = TypeVar("_Content")
+
+
+@dataclass(frozen=True)
+class Run:
+    """All that a run's folder tells.
+
+    Attributes:
+        name: the folder, from the last part of what the user gave on.
+        folder: the folder.
+        record: trial.json; None if it is no trial.
+        config: config.yaml; empty where there is none.
+        config_text: the same as it stands there.
+        versions: versions.json.
+        history: metrics.csv; None where it is missing.
+        result: what `test` left.
+        pairs: of test/pairs.json.
+        attention: test/attention.npy, float [tracks, layers, parts, windows]; None of models without.
+        cost: cost.json.
+        robustness: robustness.parquet, by column.
+        missing: files that are not there.
+        broken: a line for each file that is there and cannot be read.
+    """
+
+    name: str
+    folder: Path
+    record: Record | None = None
+    config: Mapping[str, Any] | None = None
+    config_text: str = ""
+    versions: Mapping[str, Any] | None = None
+    history: History | None = None
+    result: RunResult | None = None
+    pairs: Sequence[Mapping[str, Any]] = ()
+    attention: npt.NDArray[np.floating[Any]] | None = field(default=None, compare=False)
+    cost: Mapping[str, Any] | None = None
+    robustness: Mapping[str, list[Any]] | None = None
+    missing: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
+
+    @property
+    def state(self) -> State:
+        """How it went."""
+        if self.record and self.record.status == "failed":
+            return "failed"
+        if self.result:
+            return "stopped" if self.record and self.record.status == "stopped" else "finished"
+        if self.broken:
+            return "unreadable"
+        return self.record.status if self.record and self.record.status == "stopped" else "unfinished"
+
+    @property
+    def collapsed(self) -> bool:
+        """Whether every embedding of the tested checkpoint is the same."""
+        return bool(self.result and self.result.metrics["collapsed"])
+
+    @property
+    def collapsed_later(self) -> bool:
+        """Whether the last epoch had collapsed though the tested checkpoint has not."""
+        return not self.collapsed and self.history is not None and self.history.last in self.history.collapsed
+
+    @property
+    def labels(self) -> Mapping[str, Label]:
+        """Those of the trial."""
+        return self.record.labels if self.record else {}
+
+    @cached_property
+    def options(self) -> dict[str, Any]:
+        """The config by dotted keys, without `init_args`: model.encoder.channels."""
+        return flatten(self.config or {})
+
+    @property
+    def seed(self) -> Label:
+        """Seed of the run."""
+        return next((self.labels[key] for key in SEED if key in self.labels), self.options.get("seed_everything"))
+
+    @property
+    def started(self) -> str:
+        """When, in ISO format; "~" (after every date) where unknown."""
+        return str((self.versions or {}).get("started") or "~")
+
+    @property
+    def dataset(self) -> str | None:
+        """Name of the data module's class."""
+        if self.result:
+            return str(self.result.metrics["dataset"])
+        name = self.options.get("data.class_path")
+        return str(name).rpartition(".")[2] if name else None
+
+
+def find_runs(given: Sequence[Path]) -> list[tuple[str, Path]]:
+    """Folders of runs among the given ones and below them, each once, with the names they go by.
+
+    Raises:
+        InputError: a folder is not there, or there is no run.
+    """
+    found: dict[Path, tuple[str, Path]] = {}
+    for top in given:
+        if not top.is_dir():
+            raise InputError(f"{top}: no such folder; give folders of runs, such as runs/speed21, or one above them")
+        place = top.resolve()
+        for parent, folders, _ in os.walk(place):
+            folder = Path(parent)
+            if _is_run(folder):
+                name = str(Path(place.name or "run") / folder.relative_to(place))
+                found.setdefault(folder, (name, folder))
+                folders.clear()
+            folders.sort()
+    if not found:
+        raise InputError(
+            f"{', '.join(map(str, given))}: no run there (a folder with config.yaml and metrics.csv, or with "
+            "trial.json); make one with python run.py fit"
+        )
+    return list(found.values())
+
+
+def read_run(name: str, folder: Path) -> Run:
+    """A run's folder as far as its files go: one that is missing or broken is named, and the others are read."""
+    missing: list[str] = []
+    broken: list[str] = []
+
+    def read(file: str, reader: Callable[[Path], _Content], wanted: bool = True) -> _Content | None:
+        path = folder / file
+        if not path.is_file():
+            if wanted:
+                missing.append(file)
+            return None
+        try:
+            return reader(path)
+        except InputError as error:
+            broken.append(str(error).removeprefix(f"{folder}{os.sep}"))
+        except (OSError, ValueError, TypeError, AttributeError, KeyError, yaml.YAMLError, pa.ArrowException) as error:
+            broken.append(f"{file}: cannot be read ({' '.join(str(error).split())})")
+        return None
+
+    record = read(RECORD, lambda path: read_record(path.parent), wanted=False)
+    text, config = read("config.yaml", _read_config) or ("", None)
+    tested = (folder / "test" / "metrics.json").is_file()
+    return Run(
+        name=name,
+        folder=folder,
+        record=record,
+        config=config,
+        config_text=text,
+        versions=read("versions.json", _read_mapping),
+        history=read("metrics.csv", read_history),
+        result=read("test/metrics.json", lambda path: read_result(path.parents[1])),
+        pairs=read("test/pairs.json", _read_pairs, wanted=tested) or (),
+        attention=read("test/attention.npy", _read_attention, wanted=False),
+        cost=read("cost.json", _read_cost, wanted=tested),
+        robustness=read("robustness.parquet", _read_robustness, wanted=tested),
+        missing=tuple(missing),
+        broken=tuple(broken),
+    )
+
+
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested keys as dotted ones, `init_args` left out; lists and empty mappings are values."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        name = prefix if key == "init_args" and prefix else f"{prefix}.{key}" if prefix else str(key)
+        if isinstance(value, Mapping) and value:
+            flat |= flatten(value, name)
+        else:
+            flat[name] = value
+    return flat
+
+
+def _is_run(folder: Path) -> bool:
+    if (folder / RECORD).is_file():
+        return True
+    # W&B keeps a config.yaml too, in folders of its own
+    return (folder / "config.yaml").is_file() and any((folder / name).exists() for name in _BESIDE_CONFIG)
+
+
+def _read_config(path: Path) -> tuple[str, Mapping[str, Any]]:
+    text = path.read_text(encoding="utf-8")
+    config = load_yaml(text)
+    if not isinstance(config, dict):
+        raise ValueError("no keys in it")
+    return text, config
+
+
+def _read_mapping(path: Path) -> Mapping[str, Any]:
+    content = json.loads(path.read_bytes())
+    if not isinstance(content, dict):
+        raise ValueError("no keys in it")
+    return content
+
+
+def _read_pairs(path: Path) -> list[Mapping[str, Any]]:
+    pairs: list[Mapping[str, Any]] = _read_mapping(path)["pairs"]
+    for pair in pairs:
+        float(pair["score"]), float(pair["above"]), str(pair["level"])
+        if [len(pair[key]) for key in ("clips", "actions", "times", "poses")] != [2, 2, 2, 2]:
+            raise ValueError("a pair does not have two sides")
+        if any(len(pose) != 15 or any(len(joint) != 2 for joint in pose) for pose in pair["poses"]):
+            raise ValueError("a pose does not have 15 joints")
+    return pairs
+
+
+def _read_attention(path: Path) -> npt.NDArray[np.floating[Any]]:
+    attention: npt.NDArray[np.floating[Any]] = np.load(path, allow_pickle=False)
+    if attention.dtype.kind != "f" or attention.ndim != 4 or not attention.size or not np.isfinite(attention).all():
+        raise ValueError("not the attention of any clip")
+    return attention
+
+
+def _read_cost(path: Path) -> Mapping[str, Any]:
+    cost = _read_mapping(path)
+    for key in _COST:
+        if cost[key] is not None:
+            float(cost[key])
+    return cost
+
+
+def _read_robustness(path: Path) -> Mapping[str, list[Any]]:
+    columns: dict[str, list[Any]] = pq.read_table(path).to_pydict()
+    if absent := [name for name in _ROBUSTNESS if name not in columns]:
+        raise ValueError(f"column {absent[0]!r} is missing")
+    return columns
