@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from reports.comparison import Comparison, Measured
 from reports.groups import campaigns
+from reports.variants import Comparison, Measured
 from run_folder.runs import read_run
 from run_folder.trial import RECORD
 from trials.shared import Row

@@ -15,16 +15,16 @@ from jsonargparse import Namespace
 
 from commands.configs import CONFIGS
 from commands.pose_parser import build_pipeline, pose_parser
-from comparison.model import PoseModel
-from comparison.performance_picture import performance_picture
-from comparison.performances import LEAST_GROUP, PerformanceReport, compare_performances
-from comparison.pose_picture import draw_poses, facts, screen
-from comparison.poses import PoseReport, compare_poses
-from comparison.subjects import Source, Subject, choose, read_subjects
-from drawing.comparison import save_comparison
 from errors import InputError
 from extraction.pipeline import Pipeline
 from extraction.reading.media_files import entries, is_image, is_video
+from feedback.drawn_poses import save_comparison
+from feedback.measure import PoseModel
+from feedback.performance_picture import performance_picture
+from feedback.performances import LEAST_GROUP, PerformanceReport, compare_performances
+from feedback.pose_picture import draw_poses, facts, screen
+from feedback.single_poses import PoseReport, compare_poses
+from feedback.subjects import Source, Subject, choose, read_subjects
 from poses.cache.keypoint_cache import SUFFIX
 
 PICTURES = (".png", ".svg", ".pdf")

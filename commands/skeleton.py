@@ -29,7 +29,7 @@ def run(arguments: Sequence[str]) -> int:
     )
     output = parser.parse_args(arguments[1:]).output
 
-    from drawing.skeleton import save_figure, skeleton_figure
+    from drawing.stick_figures import save_figure, skeleton_figure
 
     save_figure(skeleton_figure(), output)
     print(output)

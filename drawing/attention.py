@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from drawing.skeleton import INK
+from drawing.stick_figures import INK
 
 MOST_CLIPS: Final = 1000
 """Clips whose centres are shown, evenly picked."""

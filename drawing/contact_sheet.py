@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drawing.overlay import Image, draw_box, draw_skeleton, draw_text, text_width
-from drawing.skeleton import INK
+from drawing.stick_figures import INK
 
 THUMBNAIL: Final = (256, 192)
 """Width and height, in pixels, that every image is fitted into."""

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, SubFigure
 
-from drawing.evaluation import PosePair, random_pairs
-from drawing.skeleton import INK, draw_pose
+from drawing.evaluation_figure import PosePair, random_pairs
+from drawing.stick_figures import INK, draw_pose
 from poses.batches import EmbeddedClips
 
 # one colour a person; Okabe and Ito's blue and orange

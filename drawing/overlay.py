@@ -12,7 +12,7 @@ import supervision
 from PIL import Image as Pillow
 from PIL import ImageColor, ImageDraw, ImageFont
 
-from drawing.skeleton import SIDE_COLOURS, bone_side, side
+from drawing.stick_figures import SIDE_COLOURS, bone_side, side
 from poses.skeleton import BONES, JOINTS
 
 Image = npt.NDArray[np.uint8]

@@ -20,8 +20,8 @@ import torch
 from datamodules.synthetic import body_of, kinematics, perform
 from datamodules.synthetic_actions import CHANNELS
 from experiments.mannequin import Clothes, Floats, Image, draw_mannequin, room
+from feedback.explanations import PARTS, angles, turned
 from poses.skeleton import FLIP
-from scoring.explanations import PARTS, angles, turned
 
 RATE: Final = 25
 """Frames a second."""
@@ -80,7 +80,7 @@ def with_fault(motion: Floats, part: str, degrees: float, begin: float, end: flo
 
     Args:
         motion: [F, 15, 3].
-        part: name of one of `scoring.explanations.PARTS`.
+        part: name of one of `feedback.explanations.PARTS`.
         degrees: above 0 away from 0, which is straight, hanging or upright: more bent, raised higher.
         begin: when, as a share of the motion's time.
         end: the same.

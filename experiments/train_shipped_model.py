@@ -17,12 +17,12 @@ import yaml
 from torch import Tensor
 
 from commands.train import run as train
-from comparison.model import PoseModel
 from datamodules.synthetic import perform
+from feedback.explanations import PARTS, turned
+from feedback.measure import PoseModel
 from files import write_atomically
 from run_folder.checkpoint_io import load_checkpoint
 from run_folder.folder import versions
-from scoring.explanations import PARTS, turned
 
 OUTPUT = Path(__file__).resolve().parents[1] / "models" / "gcn-psn-demo.ckpt"
 SEEDS = (0, 1, 2)

@@ -3,13 +3,14 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from reports import curves, figures, robustness
-from reports.comparison import chosen_scorer
+from reports import curves, figures
+from reports import robustness_curves as robustness
 from reports.datasets import About, about
 from reports.document import Block, Gallery, Heading, Report, Section
 from reports.groups import BY_HAND, Campaign, DatasetRuns, by_dataset, campaigns, differing
 from reports.run_list import environments, run_lists
 from reports.tables import Compared, compare, robustness_table, table_one, table_two
+from reports.variants import chosen_scorer
 from run_folder.runs import Run
 
 _WHAT = (

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from drawing.report import map_figure, svg, value_figure, wants_log
+from reports.charts import map_figure, svg, value_figure, wants_log
 from reports.document import Gallery, Picture
 from reports.groups import Campaign, differing, model_options, short_key, short_value
 from run_folder.runs import Run

@@ -4,21 +4,21 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from drawing.report import (
+from reports.charts import (
     Bar,
     interval_figure,
     learning_figure,
     robustness_figure,
     svg,
 )
-from drawing.report_clips import attention_png, pair_png, scatter_png
-from reports.comparison import chosen_scorer
+from reports.clip_charts import attention_png, pair_png, scatter_png
 from reports.datasets import About
 from reports.document import Gallery, Picture
 from reports.groups import Campaign, Variant
 from reports.published import PUBLISHED
-from reports.robustness import Curve
+from reports.robustness_curves import Curve
 from reports.tables import Compared
+from reports.variants import chosen_scorer
 from scoring.metrics import ranks, spearman
 from scoring.trivial import RAW_RIDGE
 

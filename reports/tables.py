@@ -4,11 +4,11 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from reports.comparison import Comparison, Difference, Measured, chosen_scorer, validation_rho
 from reports.document import Cell, Line, Table
 from reports.groups import Campaign, Variant
 from reports.published import NOTE, PUBLISHED
-from reports.robustness import Curve, change
+from reports.robustness_curves import Curve, change
+from reports.variants import Comparison, Difference, Measured, chosen_scorer, validation_rho
 from scoring.trivial import RAW_RIDGE
 
 RESAMPLED = (

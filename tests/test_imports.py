@@ -36,10 +36,16 @@ OTHERS: dict[str, tuple[str, ...]] = {
     "reports": ("torch", "numpy", "pyarrow", "yaml"),
     "run_folder.runs": ("numpy", "pyarrow", "yaml"),
     "reports.page": ("jinja2", "markupsafe"),
+    "reports.charts": ("matplotlib", "numpy"),
+    "reports.clip_charts": ("matplotlib", "numpy", "PIL"),
+    "feedback.explanations": ("torch",),
+    "feedback.views": ("torch",),
+    "feedback.repetitions": ("torch",),
+    "feedback.warping": ("torch",),
     "drawing": ("matplotlib", "numpy", "torch"),
-    "drawing.report_clips": ("matplotlib", "numpy", "PIL"),
+    "reports.clip_charts": ("matplotlib", "numpy", "PIL"),
     "drawing.overlay": ("numpy", "supervision", "PIL", "matplotlib"),
-    "drawing.comparison": ("numpy", "matplotlib", "cv2"),
+    "feedback.drawn_poses": ("numpy", "matplotlib", "cv2"),
     "drawing.contact_sheet": ("numpy", "cv2"),
     "extraction": ("numpy", "cv2", "av", "PIL", "supervision", "torch", "filelock"),
     "extraction.reading.media": (),
@@ -65,7 +71,10 @@ OTHERS: dict[str, tuple[str, ...]] = {
 }
 ROOMS = {path.parent.name for path in REPO.glob("*/__init__.py")} - {"experiments", "benchmarks"}
 PROJECT = ROOMS | {"errors", "files", "run", "experiments", "benchmarks", "tests"}
-ONLY_IN = {"matplotlib": ("drawing", "comparison", "commands.score"), "pandas": ()}
+ONLY_IN = {
+    "matplotlib": ("drawing", "feedback", "reports.charts", "reports.clip_charts", "commands.score"),
+    "pandas": (),
+}
 NEVER = {
     "torchvision",
     "ultralytics",
@@ -154,7 +163,7 @@ def test_imports_keep_their_directions() -> None:
         ("lightning_modules.callbacks.best", "import matplotlib.pyplot as plt"),
         ("lightning_modules.callbacks.best", "import wandb"),
         ("lightning_modules.callbacks.best", "import importlib\nimportlib.import_module('torchvision.ops')"),
-        ("drawing.skeleton", "from .evaluation import save_figure"),
+        ("drawing.stick_figures", "from .evaluation import save_figure"),
         ("commands.check", "if True:\n    import openvino"),
         ("commands.check", "import tests.data.bodies"),
     ],
@@ -168,7 +177,7 @@ def test_a_planted_violation_is_found(module: str, source: str) -> None:
     [
         ("scoring.ridge", "from poses.skeleton import JOINTS\nimport torch.nn"),
         ("datamodules.base", "from poses.batches import ClipBatch\nfrom lightning import LightningDataModule"),
-        ("drawing.skeleton", "from matplotlib.figure import Figure\nimport json"),
+        ("drawing.stick_figures", "from matplotlib.figure import Figure\nimport json"),
         ("commands.train", "from run_folder.folder import versions"),
     ],
 )

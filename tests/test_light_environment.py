@@ -10,7 +10,7 @@ from tests.test_imports import NEVER
 
 OF_PICTURES = {
     "commands.extract", "commands.features", "commands.pose_parser", "commands.score", "commands.train_detector",
-    "drawing.comparison", "drawing.contact_sheet", "drawing.overlay", "drawing.performance",
+    "feedback.drawn_poses", "drawing.contact_sheet", "drawing.overlay", "feedback.drawn_performance",
     "extraction.filling", "extraction.features.feature_filling",
 }  # fmt: skip
 """What has to do with photographs and videos; all else must do without their packages."""

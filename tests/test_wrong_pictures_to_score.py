@@ -12,9 +12,9 @@ import torch
 from PIL import Image as Pillow
 
 import run
-from comparison.model import SHIPPED
 from errors import InputError
 from extraction.weights.blazepose_weights import blazepose_file
+from feedback.measure import SHIPPED
 from run_folder.checkpoint_io import load_checkpoint
 from tests.conftest import shared_data
 from tests.extraction.fakes import picture, walking, write_photograph

@@ -74,7 +74,7 @@ class EvaluationReport(Callback):
             logger.log_metrics({**rhos, f"{name}/collapsed": float(pl_module.collapsed)}, step=trainer.global_step)
         assert pl_module.scored is not None
         print_table(evaluation, name, pl_module.collapsed)
-        from drawing.evaluation import save_figure  # matplotlib: seconds that training does without
+        from drawing.evaluation_figure import save_figure  # matplotlib: seconds that training does without
 
         save_figure(folder / "figure.png", evaluation, pl_module.scored, actions, name)
         Console().print(f"metrics.json, predictions.parquet, pairs.json and figure.png: [bold]{folder}[/]")
@@ -110,7 +110,7 @@ def write_results(
     }
     write_atomically(folder / "metrics.json", json.dumps(content, indent=2) + "\n")
     write_predictions(folder / "predictions.parquet", model.evaluation.table, clips, action_names)
-    from drawing.evaluation import pairs_to_json  # matplotlib, see above
+    from drawing.evaluation_figure import pairs_to_json  # matplotlib, see above
 
     pairs = pairs_to_json(model.scored, [clip.clip_id for clip in clips], action_names)
     write_atomically(folder / "pairs.json", json.dumps(pairs) + "\n")

@@ -156,8 +156,8 @@ def _predictions(table: ClipTable, clips: Sequence[str], groups: Sequence[str | 
 def _pictures(model: ClipModel, evaluation: Evaluation, clips: Sequence[str], source: Any, part: str) -> dict[str, Any]:
     import wandb
 
-    from drawing.embedding import embedding_figure, project  # matplotlib: seconds that training does without
-    from drawing.evaluation import evaluation_figure
+    from drawing.embedding_plane import embedding_figure, project  # matplotlib: seconds that training does without
+    from drawing.evaluation_figure import evaluation_figure
     from drawing.extremes import extremes_figure
     from drawing.pixels import pixels
 
@@ -186,7 +186,7 @@ def _scatters(evaluation: Evaluation, clips: Sequence[str], actions: Sequence[st
     """Prediction of the first scorer against the score, a chart an action, of the actions that `figure` shows."""
     import wandb
 
-    from drawing.evaluation import PANELS
+    from drawing.evaluation_figure import PANELS
 
     table, name = evaluation.table, evaluation.rows[0].name
     prediction = table.predictions[name]

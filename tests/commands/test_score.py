@@ -7,10 +7,10 @@ import torch
 from PIL import Image
 
 import run
-from comparison.model import SHIPPED, SYNTHETIC_LABEL
 from datamodules.synthetic import write_performance
+from feedback.measure import SHIPPED, SYNTHETIC_LABEL
 from run_folder.checkpoint_io import load_checkpoint
-from tests.comparison.people import pose, write
+from tests.feedback.people import pose, write
 from tests.refusal import assert_refused
 
 

@@ -10,8 +10,8 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from drawing.attention import MOST_CLIPS, attention_centres, attention_figure
-from drawing.skeleton import save_figure
-from tests.drawing.test_evaluation import assert_legible, words
+from drawing.stick_figures import save_figure
+from tests.drawing.test_evaluation_figure import assert_legible, words
 
 
 def make(clips: int, layers: int = 2, parts: int = 5, windows: int = 20) -> NDArray[np.float32]:

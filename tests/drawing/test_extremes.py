@@ -3,11 +3,11 @@ import itertools
 import pytest
 import torch
 
-from drawing.evaluation import PosePair
+from drawing.evaluation_figure import PosePair
 from drawing.extremes import extreme_pairs, extremes_figure
 from poses.batches import EmbeddedClips
 from scoring.distances import cosine_distance, score_from_distance
-from tests.drawing.test_evaluation import assert_legible, words
+from tests.drawing.test_evaluation_figure import assert_legible, words
 from tests.scoring.build import make_clips
 
 

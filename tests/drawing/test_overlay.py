@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from drawing.overlay import HALO, draw_box, draw_skeleton, draw_text, font, ink_on, text_width
-from drawing.skeleton import SIDE_COLOURS, bone_side
+from drawing.stick_figures import SIDE_COLOURS, bone_side
 from poses.skeleton import BONES, JOINTS
 
 GROUND = 128

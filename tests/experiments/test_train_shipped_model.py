@@ -2,8 +2,8 @@ import io
 
 import torch
 
-from comparison.model import SHIPPED, PoseModel
 from experiments.train_shipped_model import scale_table, stripped
+from feedback.measure import SHIPPED, PoseModel
 from run_folder.checkpoint_io import load_checkpoint
 from tests.conftest import REPO
 

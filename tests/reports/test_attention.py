@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reports.comparison import chosen_scorer
 from reports.datasets import about
 from reports.figures import attention
 from reports.groups import campaigns
 from reports.tables import Compared, compare
+from reports.variants import chosen_scorer
 from run_folder.runs import read_run
 from scoring.regression import RegressionScorer
 from tests.run_folder.made_runs import make_campaign, make_run

@@ -9,7 +9,7 @@ import torch
 from reports.document import Table
 from reports.groups import Variant, campaigns
 from reports.published import PUBLISHED
-from reports.robustness import Curve, change, curves
+from reports.robustness_curves import Curve, change, curves
 from reports.tables import Compared, compare, robustness_table, table_one, table_two
 from run_folder.runs import Run, read_run
 from scoring.metrics import spearman
