@@ -19,7 +19,7 @@ from datamodules.demo import Demo
 CLIPS = 300
 CHILD = """
 import json, resource, sys
-import commands.train, datamodules.demo, lightning_modules.pose_similarity
+import cli.pose_cli, datamodules.demo, lightning_modules.pose_similarity
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 import run
 code = run.main(sys.argv[1:])

@@ -32,10 +32,10 @@ class OptionParser(argparse.ArgumentParser):
 
 
 COMMANDS = {
-    "fit": Command("commands.train", "train a model on cached keypoints"),
-    "validate": Command("commands.train", "evaluate a checkpoint on the validation part"),
-    "test": Command("commands.train", "evaluate a checkpoint on the test part"),
-    "predict": Command("commands.train", "score clips that have no score"),
+    "fit": Command("commands.fit", "train a model on cached keypoints"),
+    "validate": Command("commands.fit", "evaluate a checkpoint on the validation part"),
+    "test": Command("commands.fit", "evaluate a checkpoint on the test part"),
+    "predict": Command("commands.fit", "score clips that have no score"),
     "demo": Command("commands.demo", "train, test and draw on synthetic poses, two minutes at most"),
     "ablate": Command("commands.ablate", "train, test and compare named variants over seeds and folds"),
     "sweep": Command("commands.sweep", "search for good options of fit, as a W&B sweep file says"),

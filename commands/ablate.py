@@ -44,8 +44,8 @@ def run(arguments: Sequence[str]) -> int:
         if (value := getattr(options, name)) is not None and value < 1:
             raise InputError(f"--{name} is {value}; give 1 or more")
 
-    from commands.ablation_plan import plans_of
-    from commands.ablation_runs import run_ablations
+    from trials.ablation.ablation_plan import plans_of
+    from trials.ablation.ablation_runs import run_ablations
 
     output = options.output
     if output is None:

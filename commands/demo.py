@@ -31,7 +31,7 @@ def run(arguments: Sequence[str]) -> int:
     )
     options, others = parser.parse_known_args(arguments[1:])
 
-    from commands.train import run as train
+    from cli.pose_cli import train
     from run_folder.folder import versions
 
     words = ["--config", CONFIG, "--trainer.enable_model_summary", "false", *others]

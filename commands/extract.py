@@ -7,9 +7,9 @@ from pathlib import Path
 import cv2
 from jsonargparse import Namespace
 
-from commands.configs import CONFIGS
-from commands.media_parser import add_dataset_and_places, build_dataset, build_trainer, source_name
-from commands.pose_parser import build_pipeline, pose_parser, provenance
+from cli.config_files import CONFIGS
+from cli.media_options import add_dataset_and_places, build_dataset, build_trainer, source_name
+from cli.pose_options import build_pipeline, pose_parser, provenance
 from drawing.contact_sheet import StripBuilder, contact_sheet
 from errors import InputError
 from extraction.filling import Extraction, fill

@@ -11,8 +11,8 @@ import yaml
 from jsonargparse import ArgumentParser, Namespace
 from lightning import Trainer
 
-from commands.configs import CONFIGS
-from commands.media_parser import (
+from cli.config_files import CONFIGS
+from cli.media_options import (
     MediaConfig,
     add_dataset_and_places,
     build,
@@ -22,7 +22,7 @@ from commands.media_parser import (
     source_name,
     without_placement,
 )
-from commands.parse_errors import Parser
+from cli.parse_errors import Parser
 from errors import InputError
 from extraction.features.feature_filling import FeatureExtraction
 from extraction.features.feature_ledger import FeatureLedger

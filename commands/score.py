@@ -13,8 +13,8 @@ from typing import Literal
 import torch
 from jsonargparse import Namespace
 
-from commands.configs import CONFIGS
-from commands.pose_parser import build_pipeline, pose_parser
+from cli.config_files import CONFIGS
+from cli.pose_options import build_pipeline, pose_parser
 from errors import InputError
 from extraction.pipeline import Pipeline
 from extraction.reading.media_files import entries, is_image, is_video

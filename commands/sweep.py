@@ -50,9 +50,9 @@ def run(arguments: Sequence[str]) -> int:
         if getattr(options, name) is not None and getattr(options, name) < 1:
             parser.error(f"--{name} is {getattr(options, name)}, it must be at least 1")
 
-    from commands.sweep_plan import Plan
-    from commands.sweep_trials import search
-    from trials.search import read_sweep
+    from trials.sweep.search import read_sweep
+    from trials.sweep.sweep_plan import Plan
+    from trials.sweep.sweep_trials import search
 
     sweep = read_sweep(_find(options.config[0]))
     plan = Plan(

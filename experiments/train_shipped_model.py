@@ -16,7 +16,7 @@ import torch
 import yaml
 from torch import Tensor
 
-from commands.train import run as train
+from cli.pose_cli import train
 from datamodules.synthetic import perform
 from feedback.explanations import PARTS, turned
 from feedback.measure import PoseModel

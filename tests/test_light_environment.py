@@ -9,7 +9,7 @@ from tests.conftest import REPO
 from tests.test_imports import NEVER
 
 OF_PICTURES = {
-    "commands.extract", "commands.features", "commands.pose_parser", "commands.score", "commands.train_detector",
+    "commands.extract", "commands.features", "cli.pose_options", "commands.score", "commands.train_detector",
     "feedback.drawn_poses", "drawing.contact_sheet", "drawing.overlay", "feedback.drawn_performance",
     "extraction.filling", "extraction.features.feature_filling",
 }  # fmt: skip

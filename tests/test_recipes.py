@@ -11,7 +11,7 @@ import commands
 import datamodules
 import lightning_modules.encoders
 import scoring
-from commands.configs import CONFIGS
+from cli.config_files import CONFIGS
 from datamodules.base import PoseDataModule
 from scoring.alignment import Alignment
 from scoring.scorers import ClipScorer

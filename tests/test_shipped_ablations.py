@@ -11,12 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 
 import run
-from commands.ablation_plan import plans_of
-from commands.configs import CONFIGS
-from commands.fit_options import FitOptions
+from cli.config_files import CONFIGS
+from cli.fit_options import FitOptions
 from run_folder.trial import read_record
 from tests.conftest import REPO
 from tests.datasets import FAST, options
+from trials.ablation.ablation_plan import plans_of
 
 FILES = sorted((CONFIGS / "ablations").glob("*.yaml"))
 

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 import run
-from commands.configs import CONFIGS
-from commands.fit_options import FitOptions
+from cli.config_files import CONFIGS
+from cli.fit_options import FitOptions
 from datamodules.base import PoseDataModule
 from poses.cache.feature_cache import FeatureProvenance, write_features
 from poses.cache.keypoint_cache import list_clips

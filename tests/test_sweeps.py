@@ -18,7 +18,7 @@ import run
 from run_folder.trial import read_record
 from tests.commands.sweeps import ledger, sweep_file, values
 from tests.conftest import REPO
-from trials.search import read_sweep, suggest, words
+from trials.sweep.search import read_sweep, suggest, words
 
 OPTIONS = shlex.split("""
     --data.clips 48 --data.pairs.pairs_per_epoch 160 --data.batch_size 16 --trainer.max_epochs 2

@@ -10,15 +10,16 @@ import pyarrow.parquet as pq
 import pytest
 
 import run
-from commands import ablation_runs, stack
-from commands.fit_options import FitOptions
+from cli.fit_options import FitOptions
 from run_folder.results import read_result
 from run_folder.trial import Trial, read_record
 from tests.datasets import options
 from tests.refusal import assert_refused
 from tests.run_folder.made_runs import make_run
 from tests.scoring.build import scipy_rho
-from trials import evaluation
+from trials import run_evaluation as evaluation
+from trials import stack
+from trials.ablation import ablation_runs
 from trials.runner import Outcome, Work
 
 TABLE = """

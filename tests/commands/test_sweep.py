@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 import run
-from commands import sweep_trials
 from datamodules.demo import Demo
 from run_folder.trial import Trial, read_record
 from tests.commands.sweeps import FakeRunner, Killed, ledger, sweep_file, values, write_metrics
 from tests.refusal import assert_one_line, assert_refused
+from trials.sweep import sweep_trials
 
 GRID = {"model.margin": {"values": [0.3, 1.0, 1.4]}, "seed_everything": {"values": [0, 1]}}
 

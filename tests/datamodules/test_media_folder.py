@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from commands.configs import CONFIGS
+from cli.config_files import CONFIGS
 from datamodules.media_folder import MediaFolder
 from errors import InputError
 from extraction.reading.media import ClipMedia, MediaSource

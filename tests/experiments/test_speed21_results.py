@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 import run
-from commands.configs import CONFIGS
+from cli.config_files import CONFIGS
 from experiments import speed21_results
 
 

@@ -12,7 +12,7 @@ from poses.batches import ClipBatch, EmbeddedClips
 from poses.perturbations import LEVELS, JointNoise, Perturbation, Rotation
 from scoring.scorers import ClipScorer
 from tests.trials.conftest import CONFIGS
-from trials.evaluation import evaluate_runs
+from trials.run_evaluation import evaluate_runs
 from trials.stored_runs import data_key, load_data, load_model, read_config
 
 Fitted = Callable[..., Path]

@@ -15,7 +15,7 @@ from sweeps.run import RunState, SweepRun, stop_runs
 
 from errors import InputError
 from tests.conftest import REPO
-from trials.search import Seen, Sweep, read_sweep, suggest, to_stop, words
+from trials.sweep.search import Seen, Sweep, read_sweep, suggest, to_stop, words
 
 SHIPPED = sorted((REPO / "sweeps").glob("*.yaml"))
 BAYES: dict[str, Any] = {
@@ -177,6 +177,6 @@ def test_what_is_no_sweep_file_is_refused(tmp_path: Path, text: str) -> None:
 
 def test_the_engine_says_nothing_of_itself() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", "import trials.search"], cwd=REPO, capture_output=True, text=True, check=True
+        [sys.executable, "-c", "import trials.sweep.search"], cwd=REPO, capture_output=True, text=True, check=True
     )
     assert done.stderr == ""

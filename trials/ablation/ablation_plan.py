@@ -8,10 +8,10 @@ from typing import Any
 
 import yaml
 
-from commands.configs import find_config, given, short
-from commands.fit_options import FitOptions
+from cli.config_files import find_config, given, short
+from cli.fit_options import FitOptions
 from errors import InputError
-from trials.grid import SEED, Ablation, Variant, read_ablation
+from trials.ablation.grid import SEED, Ablation, Variant, read_ablation
 from trials.kept_options import Options
 from trials.shared import Row
 

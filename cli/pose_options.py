@@ -7,8 +7,8 @@ from typing import cast
 import yaml
 from jsonargparse import ArgumentParser, Namespace
 
-from commands.media_parser import MediaConfig, build, part, without_placement
-from commands.parse_errors import Parser
+from cli.media_options import MediaConfig, build, part, without_placement
+from cli.parse_errors import Parser
 from extraction.pipeline import Pipeline
 from poses.cache.keypoint_cache import Provenance
 

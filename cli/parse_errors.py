@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from jsonargparse import ArgumentParser
 from lightning.pytorch.cli import LightningArgumentParser
 
-from commands.configs import CONFIGS, Given, given, read, short
+from cli.config_files import CONFIGS, Given, given, read, short
 from errors import InputError
 
 _TYPES = {

@@ -6,16 +6,16 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from commands.fit_options import FitOptions
-from commands.stack import fit_group, groups
-from commands.sweep_plan import Plan
-from commands.sweep_table import print_results
+from cli.fit_options import FitOptions
 from errors import InputError
 from lightning_modules.callbacks.stop_on_request import STOP
 from run_folder.trial import Record, Trial
-from trials.ledger import Entry, Ledger
 from trials.runner import Outcome, Progress, Runner
-from trials.search import Seen, suggest, to_stop
+from trials.stack import fit_group, groups
+from trials.sweep.search import Seen, suggest, to_stop
+from trials.sweep.sweep_ledger import Entry, Ledger
+from trials.sweep.sweep_plan import Plan
+from trials.sweep.sweep_table import print_results
 
 
 def search(plan: Plan) -> int:

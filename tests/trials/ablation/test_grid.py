@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from errors import InputError
-from trials.grid import Ablation, read_ablation, slug, word
+from trials.ablation.grid import Ablation, read_ablation, slug, word
 
 TABLE = """
 title: Table II

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import run
-from commands.configs import CONFIGS, find_config, given
+from cli.config_files import CONFIGS, find_config, given
 from errors import InputError
 from tests.refusal import assert_one_line
 

@@ -6,14 +6,14 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from commands.ablation_plan import Plan
-from commands.ablation_table import print_table
-from commands.ablation_work import EVALUATED, fit_and_evaluate, note_failure
-from commands.stack import groups, split
 from run_folder.trial import Trial
+from trials.ablation.ablation_plan import Plan
+from trials.ablation.ablation_table import print_table
+from trials.ablation.ablation_work import EVALUATED, fit_and_evaluate, note_failure
 from trials.kept_options import keep_to_options
 from trials.runner import Progress, Runner
 from trials.shared import drop_links, is_finished, jobs_of, show
+from trials.stack import groups, split
 
 STACK = 32
 """Models in a stack at the most."""

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from commands.sweep_plan import Plan
-from trials.ledger import LEDGER, Entry, Ledger
+from trials.sweep.sweep_ledger import LEDGER, Entry, Ledger
+from trials.sweep.sweep_plan import Plan
 
 SEED = "seed_everything"
 

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from commands.configs import CONFIGS
-from commands.pose_parser import build_pipeline, pose_parser
+from cli.config_files import CONFIGS
+from cli.pose_options import build_pipeline, pose_parser
 from tests.extraction.fakes import BarDetector
 
 BASE = """
 pose:
-  detector: {class_path: tests.commands.test_pose_parser.Nervous, init_args: {delay: 0.5}}
+  detector: {class_path: tests.cli.test_pose_options.Nervous, init_args: {delay: 0.5}}
   estimator: {class_path: tests.extraction.fakes.BarEstimator, init_args: {batch: 9}}
 """
 

@@ -10,11 +10,11 @@ import pytest
 import torch
 import yaml
 
-from commands.stack import STACKS, fit_group, groups
 from errors import InputError
 from run_folder.trial import Trial
 from tests.conftest import REPO
 from tests.datasets import options
+from trials.stack import STACKS, fit_group, groups
 
 SETTINGS = ((0, 1.35, 1e-4), (1, 0.7, 1e-2), (2, 1.0, 1e-3))  # seed, margin, lr
 
@@ -123,7 +123,7 @@ KILLED = """
 import os, sys
 from pathlib import Path
 from lightning_modules.callbacks.member_runs import MemberRuns
-from tests.commands.test_stack import fit_group, trials
+from tests.trials.test_stack import fit_group, trials
 after = MemberRuns.on_train_batch_end
 def die(self, trainer, *more):
     after(self, trainer, *more)

@@ -7,8 +7,8 @@ import yaml
 from jsonargparse import Namespace
 from lightning import LightningDataModule, LightningModule, Trainer
 
-from commands.configs import BASE, ConfigFile
-from commands.parse_errors import Parser, first_cause
+from cli.config_files import BASE, ConfigFile
+from cli.parse_errors import Parser, first_cause
 
 
 class FitOptions:

@@ -6,11 +6,11 @@ import pytest
 import yaml
 
 import run as program
-import trials.evaluation
+import trials.run_evaluation
 from datamodules.base import PoseDataModule
 from run_folder.trial import Record
 from tests.trials.conftest import CONFIGS
-from trials.evaluation import evaluate_runs
+from trials.run_evaluation import evaluate_runs
 from trials.stored_runs import load_data
 
 Fitted = Callable[..., Path]
@@ -69,7 +69,7 @@ def test_runs_on_the_same_clips_share_the_data(fitted: Fitted, monkeypatch: pyte
         loaded.append(key)
         return load_data(key)
 
-    monkeypatch.setattr(trials.evaluation, "load_data", load)
+    monkeypatch.setattr(trials.run_evaluation, "load_data", load)
     runs = [fitted("speed21.yaml", name) for name in ("one", "two", "aspect")]
     special: list[dict[str, object]] = [{"batch_size": 9}, {}, {"normalisation": {"keep_aspect": True}}]
     for run, options in zip(runs, special, strict=True):

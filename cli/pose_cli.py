@@ -1,4 +1,4 @@
-"""`python run.py fit|validate|test|predict`: a LightningCLI over any model and data module."""
+"""A LightningCLI over any model and data module, for fit, validate, test and predict."""
 
 import signal
 import sys
@@ -13,8 +13,8 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from commands.configs import BASE, ConfigFile, given
-from commands.parse_errors import Parser, first_cause
+from cli.config_files import BASE, ConfigFile, given
+from cli.parse_errors import Parser, first_cause
 from errors import InputError
 from lightning_modules.callbacks.peer_watch import PeerWatch
 from lightning_modules.callbacks.run_record import RunRecord
@@ -205,7 +205,7 @@ def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def run(arguments: Sequence[str]) -> int:
+def train(arguments: Sequence[str]) -> int:
     """Parse and run `[fit|validate|test|predict, ...]`; returns the exit code."""
     own = list(arguments) == sys.argv[1:]  # then LightningCLI reads them itself, as Lightning's launchers expect
     watch = PeerWatch()

@@ -11,9 +11,8 @@ from typing import Any
 from jsonargparse import Namespace
 from lightning import Callback, Trainer
 
-from commands import train
-from commands.fit_options import FitOptions
-from commands.train import PoseCLI, make_cli
+from cli.fit_options import FitOptions
+from cli.pose_cli import RUN_FOLDER, PoseCLI, make_cli, train
 from datamodules.base import PoseDataModule
 from datamodules.stacked import StackedPairs
 from errors import InputError
@@ -94,7 +93,7 @@ def _shape(config: Namespace, options: FitOptions, plain: dict[str, Any]) -> str
     if any(callback.class_path not in _PLAIN for callback in callbacks):
         return None
     loggers = config.trainer.logger if isinstance(config.trainer.logger, list) else [config.trainer.logger]
-    if [getattr(logger, "class_path", None) for logger in loggers] != [train.RUN_FOLDER]:
+    if [getattr(logger, "class_path", None) for logger in loggers] != [RUN_FOLDER]:
         return None
     short = {key.replace("init_args.", ""): value for key, value in flat.items()}
     shared = {
@@ -147,7 +146,7 @@ def _fit_alone(trial: Trial, folder: Path) -> str | None:
 
 def _run(command: list[str]) -> str | None:
     try:
-        code = train.run(command)
+        code = train(command)
     except (Exception, SystemExit) as error:
         if not isinstance(error, InputError):
             traceback.print_exc()

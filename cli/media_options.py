@@ -12,8 +12,8 @@ from jsonargparse import ActionConfigFile, ArgumentParser, Namespace  # type: ig
 from lightning import Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from commands.configs import find_config
-from commands.parse_errors import Parser, first_cause
+from cli.config_files import find_config
+from cli.parse_errors import Parser, first_cause
 from datamodules.base import PoseDataModule
 from datamodules.media_folder import MediaFolder
 from errors import InputError

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from commands.configs import short
+from cli.config_files import short
 from errors import InputError
 from run_folder.trial import Trial
-from trials.ledger import Entry, Ledger
-from trials.search import Sweep, words
+from trials.sweep.search import Sweep, words
+from trials.sweep.sweep_ledger import Entry, Ledger
 
 STOPPING = "--trainer.callbacks+=lightning_modules.callbacks.stop_on_request.StopOnRequest"
 

@@ -26,7 +26,7 @@ def fit_and_evaluate(campaigns: Mapping[str, str], trials: Sequence[Trial], outp
     errors: dict[str, str | None] = {trial.name: None for trial in trials}
     waiting = [trial for trial in trials if not _is_fitted(output / trial.name)]
     if waiting:
-        from commands.stack import fit_group
+        from trials.stack import fit_group
 
         resumed = any((output / trial.name / "config.yaml").is_file() for trial in waiting)  # then time is lost
         begun = time.monotonic()
@@ -40,7 +40,7 @@ def fit_and_evaluate(campaigns: Mapping[str, str], trials: Sequence[Trial], outp
     fitted = [trial.name for trial in trials if errors[trial.name] is None]
     left = [name for name in fitted if not is_finished(output / name, EVALUATED)]
     if left:
-        from trials.evaluation import evaluate_runs
+        from trials.run_evaluation import evaluate_runs
 
         errors |= zip(left, evaluate_runs([output / name for name in left]), strict=True)
     return [errors[trial.name] for trial in trials]

@@ -1,0 +1,1 @@
+"""The command line: configs found, options parsed, objects built, errors explained."""

@@ -1,0 +1,1 @@
+"""Ablations: named variants over seeds and folds."""
