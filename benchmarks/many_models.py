@@ -26,11 +26,11 @@ from lightning import Callback, LightningModule, Trainer
 from benchmarks._table import print_table
 from benchmarks.training import bare, timed
 from datamodules.demo import Demo
-from datamodules.stacked import StackedPairs
+from datamodules.sampling.stacked_pairs import StackedPairs
 from lightning_modules.callbacks.member_runs import MemberRun, MemberRuns
 from lightning_modules.encoders import GCNEncoder
 from lightning_modules.pose_similarity import PoseSimilarity
-from lightning_modules.stacked import StackedPoseSimilarity
+from lightning_modules.stacked.stacked_similarity import StackedPoseSimilarity
 from run_folder.folder import RunFolder
 from scoring.reference import ReferenceScorer
 

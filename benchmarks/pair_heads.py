@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks._table import print_table
-from lightning_modules.heads.base import PairHead
 from lightning_modules.heads.core import CoRe, NodeLinear
-from lightning_modules.heads.intervals import DifferenceIntervals
+from lightning_modules.heads.pair_head import PairHead
+from lightning_modules.heads.score_intervals import DifferenceIntervals
 from lightning_modules.heads.temporal_parsing import DURATION, ParsingLayer
 from lightning_modules.heads.tpt import TPT
 

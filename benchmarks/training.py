@@ -21,7 +21,7 @@ from torch_geometric.nn import GCNConv
 
 from benchmarks._table import print_table
 from datamodules.demo import Demo
-from datamodules.pairs import PairLoader
+from datamodules.sampling.pairs import PairLoader
 from lightning_modules.encoders.projection import projection
 from poses.skeleton import BONES, propagation
 

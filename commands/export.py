@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from commands import OptionParser
-from lightning_modules.export import export_onnx
+from lightning_modules.onnx_export import export_onnx
 from run_folder.trained import load_encoder
 
 

@@ -11,10 +11,10 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from numpy.typing import NDArray
 from torch import Tensor
 
-from datamodules.exemplars import ExemplarLoader, ExemplarRule, ExemplarSampler
-from datamodules.loaders import ClipLoader
-from datamodules.pairs import PairLoader, PairRule, PairSampler
-from datamodules.splits import hold_out
+from datamodules.sampling.exemplars import ExemplarLoader, ExemplarRule, ExemplarSampler
+from datamodules.sampling.loaders import ClipLoader
+from datamodules.sampling.pairs import PairLoader, PairRule, PairSampler
+from datamodules.sampling.splits import hold_out
 from errors import InputError, some
 from extraction.reading.media import ClipMedia
 from poses.batches import relative

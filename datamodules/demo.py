@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.io import loadmat, savemat
 
 from datamodules.base import PoseDataModule
-from datamodules.synthetic import (
+from datamodules.synthetic_motion.synthetic import (
     CLIPS_PER_PERFORMER_AND_ACTION,
     GENERATOR_VERSION,
     TEST_EVERY,
@@ -21,7 +21,7 @@ from datamodules.synthetic import (
     outline,
     write_performance,
 )
-from datamodules.synthetic_actions import ACTIONS
+from datamodules.synthetic_motion.synthetic_actions import ACTIONS
 from errors import InputError
 from poses.cache.clip_files import write_whole
 from poses.cache.keypoint_cache import clip_path, list_clips
@@ -35,7 +35,7 @@ FEWEST_CLIPS = (TEST_EVERY + 1) * len(ACTIONS) * CLIPS_PER_PERFORMER_AND_ACTION
 class Demo(PoseDataModule):
     """Synthetic performances of six actions, one of them by two performers; no real person, no real score.
 
-    The data are generated when they are first needed (see `datamodules.synthetic`). Files:
+    The data are generated when they are first needed (see `datamodules.synthetic_motion.synthetic`). Files:
 
     - `<root>/keypoints/`: the keypoint cache, `squat_001.parquet`, ...; the provenance says "synthetic".
     - `<root>/Split_4/split_4_train_list.mat` and `split_4_test_list.mat`: lists in the format of AQA-7 (columns class,

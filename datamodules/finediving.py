@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from datamodules.base import PoseDataModule
 from datamodules.safe_pickle import load_pickle
-from datamodules.splits import hold_out
+from datamodules.sampling.splits import hold_out
 from errors import InputError
 from extraction.reading.media import ClipMedia
 from extraction.reading.media_files import matching
@@ -94,8 +94,8 @@ class FineDiving(PoseDataModule):
 
     Splits: "official" is the published one, in which every event of the test part also occurs in the training part.
     "events" holds out whole events of about the same share of dives (drawn by `events_seed` with
-    `datamodules.splits.hold_out`, rounds of a competition together), so that no diver's other dives and no panel of
-    judges are seen in training. Groups (for `val` and for intervals) are the events.
+    `datamodules.sampling.splits.hold_out`, rounds of a competition together), so that no diver's other dives and no
+    panel of judges are seen in training. Groups (for `val` and for intervals) are the events.
 
     Where to get it: https://github.com/xujinglin/FineDiving, after signing its release agreement. The headline is the
     rho of all test dives together, as published; on execution (score / difficulty) it is harder and reported beside.

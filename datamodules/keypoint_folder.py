@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, cast
 
 from datamodules.base import PoseDataModule
-from datamodules.splits import hold_out
+from datamodules.sampling.splits import hold_out
 from errors import InputError
 from extraction.reading.media import ClipMedia
 from extraction.reading.media_files import entries, frames_of, is_image, is_video
@@ -144,7 +144,7 @@ def draw_test_part(labels: Sequence[ClipLabel], share: float, seed: int) -> list
     Args:
         labels: all clips.
         share: wanted share of the scored clips, in (0, 1).
-        seed: seed of the draw (`datamodules.splits.hold_out`).
+        seed: seed of the draw (`datamodules.sampling.splits.hold_out`).
 
     Raises:
         InputError: the share is not in (0, 1), or the clips cannot be split (one clip, one group).

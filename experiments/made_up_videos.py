@@ -1,8 +1,8 @@
 """`python -m experiments.made_up_videos --output FOLDER`: videos and stills of made-up people with known faults.
 
-Mannequins perform the motions of `datamodules.synthetic`: the true joints, not what its estimator makes of them, seen
-by a fixed, distant camera. There is nobody to be recognised, and what is in every picture is known to the pixel. The
-same call gives the same frames.
+Mannequins perform the motions of `datamodules.synthetic_motion.synthetic`: the true joints, not what its estimator makes
+of them, seen by a fixed, distant camera. There is nobody to be recognised, and what is in every picture is known to
+the pixel. The same call gives the same frames.
 """
 
 import argparse
@@ -17,8 +17,8 @@ import cv2
 import numpy as np
 import torch
 
-from datamodules.synthetic import body_of, kinematics, perform
-from datamodules.synthetic_actions import CHANNELS
+from datamodules.synthetic_motion.synthetic import body_of, kinematics, perform
+from datamodules.synthetic_motion.synthetic_actions import CHANNELS
 from experiments.mannequin import Clothes, Floats, Image, draw_mannequin, room
 from feedback.explanations import PARTS, angles, turned
 from poses.skeleton import FLIP

@@ -17,7 +17,7 @@ import yaml
 from torch import Tensor
 
 from cli.pose_cli import train
-from datamodules.synthetic import perform
+from datamodules.synthetic_motion.synthetic import perform
 from feedback.explanations import PARTS, turned
 from feedback.measure import PoseModel
 from files import write_atomically

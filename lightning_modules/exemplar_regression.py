@@ -9,8 +9,8 @@ from torch import Tensor
 
 from errors import InputError, some
 from lightning_modules.clip_model import ClipModel, ClipSource
-from lightning_modules.heads.base import PairHead
-from lightning_modules.sources.base import FeatureSource
+from lightning_modules.heads.pair_head import PairHead
+from lightning_modules.sources.feature_source import FeatureSource
 from poses.batches import EmbeddedClips, ExemplarBatch
 from scoring.regression import RegressionScorer
 from scoring.scorers import ClipScorer

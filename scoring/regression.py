@@ -13,7 +13,7 @@ _MIX = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)  # splitmix6
 
 
 class Head(Protocol):
-    """See `lightning_modules.heads.base.PairHead`."""
+    """See `lightning_modules.heads.pair_head.PairHead`."""
 
     def __call__(self, query: Tensor, exemplar: Tensor, exemplar_score: Tensor) -> Tensor:
         """Relative scores [B] of queries, from features [B, W, C] and the exemplars' relative scores [B]."""

@@ -14,13 +14,13 @@ from lightning import Callback, Trainer
 from cli.fit_options import FitOptions
 from cli.pose_cli import RUN_FOLDER, PoseCLI, make_cli, train
 from datamodules.base import PoseDataModule
-from datamodules.stacked import StackedPairs
+from datamodules.sampling.stacked_pairs import StackedPairs
 from errors import InputError
 from lightning_modules.callbacks.member_runs import MemberRun, MemberRuns
 from lightning_modules.callbacks.run_monitor import RunMonitor
 from lightning_modules.callbacks.run_record import RunRecord
 from lightning_modules.pose_similarity import PoseSimilarity
-from lightning_modules.stacked import StackedPoseSimilarity
+from lightning_modules.stacked.stacked_similarity import StackedPoseSimilarity
 from run_folder.checkpoint_io import SafeCheckpointIO, load_checkpoint
 from run_folder.folder import RunFolder
 from run_folder.trial import Trial

@@ -10,7 +10,7 @@ from lightning import Callback, LightningModule, Trainer
 
 from lightning_modules.callbacks.best import BestCheckpoint
 from lightning_modules.callbacks.run_record import write_record
-from lightning_modules.stacked import StackedPoseSimilarity
+from lightning_modules.stacked.stacked_similarity import StackedPoseSimilarity
 from run_folder.checkpoint_io import SafeCheckpointIO
 from run_folder.folder import RunFolder
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from errors import InputError
-from lightning_modules.heads.base import PairHead, Pooling, both_orders, pair_differences, pair_vector, pair_width
-from lightning_modules.heads.intervals import DifferenceIntervals, losses_in
+from lightning_modules.heads.pair_head import PairHead, Pooling, both_orders, pair_differences, pair_vector, pair_width
+from lightning_modules.heads.score_intervals import DifferenceIntervals, losses_in
 
 
 class NodeLinear(nn.Module):

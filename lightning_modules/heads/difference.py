@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from errors import InputError
-from lightning_modules.heads.base import PairHead, Pooling, both_orders, pair_vector, pair_width
+from lightning_modules.heads.pair_head import PairHead, Pooling, both_orders, pair_vector, pair_width
 
 
 class DifferenceRegression(PairHead):

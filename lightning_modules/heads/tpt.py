@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from errors import InputError
-from lightning_modules.heads.base import PairHead, pair_differences
-from lightning_modules.heads.intervals import DifferenceIntervals, interval_losses, likeliest_value
+from lightning_modules.heads.pair_head import PairHead, pair_differences
+from lightning_modules.heads.score_intervals import DifferenceIntervals, interval_losses, likeliest_value
 from lightning_modules.heads.temporal_parsing import (
     DROPOUT,
     DURATION,

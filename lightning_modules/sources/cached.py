@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from torch import Tensor
 
 from errors import InputError
-from lightning_modules.sources.base import FeatureSource
+from lightning_modules.sources.feature_source import FeatureSource
 
 
 class CachedFeatures(FeatureSource):

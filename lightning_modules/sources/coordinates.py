@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from lightning_modules.sources.base import WindowedPoses
+from lightning_modules.sources.feature_source import WindowedPoses
 from poses.skeleton import JOINTS
 
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from errors import InputError
-from lightning_modules.sources.base import WindowedPoses
+from lightning_modules.sources.feature_source import WindowedPoses
 from poses.skeleton import JOINTS
 
 

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 import run
-from datamodules.synthetic import write_performance
+from datamodules.synthetic_motion.synthetic import write_performance
 from feedback.measure import SHIPPED, SYNTHETIC_LABEL
 from run_folder.checkpoint_io import load_checkpoint
 from tests.feedback.people import pose, write

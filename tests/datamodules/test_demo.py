@@ -7,10 +7,11 @@ import pytest
 from numpy.testing import assert_array_equal
 from scipy.io import loadmat, savemat
 
-from datamodules import demo, synthetic
+from datamodules import demo
 from datamodules.demo import Demo
-from datamodules.synthetic import clip_id_of, perform
-from datamodules.synthetic_actions import ACTIONS
+from datamodules.synthetic_motion import synthetic
+from datamodules.synthetic_motion.synthetic import clip_id_of, perform
+from datamodules.synthetic_motion.synthetic_actions import ACTIONS
 from errors import InputError
 from poses.cache.cache_check import check_cache
 from poses.cache.keypoint_cache import clip_path, list_clips, read_cache, read_clip
@@ -34,7 +35,9 @@ def test_it_says_that_it_is_synthetic(generated: Demo) -> None:
     assert Demo.synthetic
     table = read_cache(generated.cache)
     assert {provenance.source for provenance in table.provenance} == {"synthetic"}
-    assert {provenance.estimator for provenance in table.provenance} == {"datamodules.synthetic 1, seed 0"}
+    assert {provenance.estimator for provenance in table.provenance} == {
+        "datamodules.synthetic_motion.synthetic 1, seed 0"
+    }
 
 
 def test_the_cache_holds_the_generated_performances(generated: Demo) -> None:
@@ -148,7 +151,9 @@ def test_stale_data_are_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert not {name for name in before if after.get(name) == before[name]}
     assert len(list_clips(new.cache)) == FEW
     version = synthetic.GENERATOR_VERSION
-    assert {p.estimator for p in read_cache(new.cache).provenance} == {f"datamodules.synthetic {version}, seed {seed}"}
+    assert {p.estimator for p in read_cache(new.cache).provenance} == {
+        f"datamodules.synthetic_motion.synthetic {version}, seed {seed}"
+    }
     new.setup("fit")
 
 
@@ -173,7 +178,9 @@ def test_an_interrupted_run_is_taken_up_again(tmp_path: Path, monkeypatch: pytes
     other.prepare_data()
     after = files(other)
     assert [name for name in before if name.endswith(".parquet") and after[name] != before[name]] == []
-    assert {p.estimator for p in read_cache(other.cache).provenance} == {"datamodules.synthetic 1, seed 1"}
+    assert {p.estimator for p in read_cache(other.cache).provenance} == {
+        "datamodules.synthetic_motion.synthetic 1, seed 1"
+    }
     assert len(other.labels()) == FEW
 
 
@@ -195,7 +202,9 @@ def test_an_interrupted_clearing_is_finished(tmp_path: Path, monkeypatch: pytest
         with pytest.raises(KeyboardInterrupt):
             other.prepare_data()
     other.prepare_data()
-    assert {p.estimator for p in read_cache(other.cache).provenance} == {"datamodules.synthetic 1, seed 1"}
+    assert {p.estimator for p in read_cache(other.cache).provenance} == {
+        "datamodules.synthetic_motion.synthetic 1, seed 1"
+    }
 
 
 def test_two_processes_may_generate_at_once(tmp_path: Path) -> None:

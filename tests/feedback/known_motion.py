@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from datamodules.speed21 import read_metadata, read_skeletons, skeleton_path
-from datamodules.synthetic import perform
+from datamodules.synthetic_motion.synthetic import perform
 from feedback.explanations import PARTS, angles, turned
 from feedback.subjects import Subject
 from poses.skeleton import JOINTS, convert

@@ -3,8 +3,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from datamodules.synthetic import perform
-from datamodules.synthetic_actions import ACTIONS
+from datamodules.synthetic_motion.synthetic import perform
+from datamodules.synthetic_motion.synthetic_actions import ACTIONS
 from feedback.views import Views, clearly_differ, least_difference, views
 from poses.skeleton import FLIP, JOINTS, flip
 

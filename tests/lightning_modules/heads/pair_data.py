@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from lightning_modules.heads.base import PairHead
+from lightning_modules.heads.pair_head import PairHead
 
 
 def random_pairs(n: int, windows: int, width: int, seed: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:

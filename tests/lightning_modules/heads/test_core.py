@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 
 from errors import InputError
-from lightning_modules.heads.base import both_orders, pair_vector, pair_width
 from lightning_modules.heads.core import CoRe, NodeLinear, RegressionTree
+from lightning_modules.heads.pair_head import both_orders, pair_vector, pair_width
 from tests.lightning_modules.heads import slow_core
 from tests.lightning_modules.heads.pair_data import random_pairs, trained_on_few
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.synthetic_actions import ACTIONS, CHANNELS, LEFT, RIGHT, Action, Floats, channels
+from datamodules.synthetic_motion.synthetic_actions import ACTIONS, CHANNELS, LEFT, RIGHT, Action, Floats, channels
 from poses.cache.keypoint_cache import Provenance, write_clip
 from poses.skeleton import FLIP, JOINTS
 
@@ -390,5 +390,7 @@ def write_performance(cache: str | Path, seed: int, index: int) -> Path:
         frame=np.tile(np.arange(frames), persons),
         person=np.repeat(np.arange(persons), frames),
         time=np.tile(clip.time, persons),
-        provenance=Provenance(source="synthetic", estimator=f"datamodules.synthetic {GENERATOR_VERSION}, seed {seed}"),
+        provenance=Provenance(
+            source="synthetic", estimator=f"datamodules.synthetic_motion.synthetic {GENERATOR_VERSION}, seed {seed}"
+        ),
     )

@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from lightning_modules.stacked_adam import StackedAdam, member_optimizer_state
+from lightning_modules.stacked.stacked_adam import StackedAdam, member_optimizer_state
 
 RATES = torch.tensor([1e-3, 1e-1, 3e-2], dtype=torch.float64)
 

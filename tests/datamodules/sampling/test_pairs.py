@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datamodules.pairs import PairLoader, PairRule, PairSampler
+from datamodules.sampling.pairs import PairLoader, PairRule, PairSampler
 from errors import InputError
 from poses.tracks import Tracks
 

@@ -8,9 +8,17 @@ from scipy.spatial.transform import Rotation
 from scipy.stats import spearmanr
 from sklearn.linear_model import Ridge
 
-from datamodules import synthetic
-from datamodules.synthetic import SyntheticClip, body_of, estimate, interpolate, kinematics, outline, perform
-from datamodules.synthetic_actions import ACTIONS, CHANNELS, Floats, pose
+from datamodules.synthetic_motion import synthetic
+from datamodules.synthetic_motion.synthetic import (
+    SyntheticClip,
+    body_of,
+    estimate,
+    interpolate,
+    kinematics,
+    outline,
+    perform,
+)
+from datamodules.synthetic_motion.synthetic_actions import ACTIONS, CHANNELS, Floats, pose
 from poses.normalisation import Normalisation
 from poses.skeleton import BONES, JOINTS
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from lightning_modules.encoders import GCNEncoder, MLPEncoder
-from lightning_modules.encoders.stacked import Unstackable, member_state, stack_encoders
+from lightning_modules.stacked.stacked_encoders import Unstackable, member_state, stack_encoders
 from tests.lightning_modules.encoders.test_encoders import CHANNELS, ENCODERS
 
 

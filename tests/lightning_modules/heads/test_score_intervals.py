@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from errors import InputError
-from lightning_modules.heads.base import pair_differences
-from lightning_modules.heads.intervals import DifferenceIntervals, interval_losses, likeliest_value, losses_in
+from lightning_modules.heads.pair_head import pair_differences
+from lightning_modules.heads.score_intervals import DifferenceIntervals, interval_losses, likeliest_value, losses_in
 from tests.lightning_modules.heads import slow_core
 
 COUNTS = (2, 4, 8, 16, 32)

@@ -7,9 +7,9 @@ import torch
 from lightning import LightningModule
 from torch import Tensor
 
-from lightning_modules.encoders.stacked import member_state, stack_encoders
 from lightning_modules.pose_similarity import PoseSimilarity
-from lightning_modules.stacked_adam import StackedAdam, member_optimizer_state
+from lightning_modules.stacked.stacked_adam import StackedAdam, member_optimizer_state
+from lightning_modules.stacked.stacked_encoders import member_state, stack_encoders
 from poses.batches import ClipBatch, PairBatch
 from scoring.losses import pair_losses
 
@@ -28,7 +28,7 @@ class MemberSource(Protocol):
 class StackedPoseSimilarity(LightningModule):
     """M models whose encoders have one shape; what each learns is what it would have learnt alone.
 
-    Batches are those of `datamodules.stacked.StackedPairs`; in a validation, batch m stands for member m.
+    Batches are those of `datamodules.sampling.stacked_pairs.StackedPairs`; in a validation, batch m is member m's.
 
     Args:
         members: the models. Their encoders follow the stack's weights whenever they are validated or saved.

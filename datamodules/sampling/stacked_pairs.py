@@ -7,7 +7,7 @@ import torch
 from lightning import LightningDataModule
 
 from datamodules.base import PoseDataModule
-from datamodules.pairs import PairLoader
+from datamodules.sampling.pairs import PairLoader
 from poses.batches import PairBatch
 
 

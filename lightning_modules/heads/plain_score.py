@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.heads.base import PairHead
+from lightning_modules.heads.pair_head import PairHead
 
 
 class ScoreRegression(PairHead):

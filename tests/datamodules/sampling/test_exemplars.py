@@ -6,7 +6,7 @@ import torch
 
 from datamodules.aqa7 import AQA7
 from datamodules.demo import Demo
-from datamodules.exemplars import ExemplarLoader, ExemplarRule, ExemplarSampler
+from datamodules.sampling.exemplars import ExemplarLoader, ExemplarRule, ExemplarSampler
 from errors import InputError
 from poses.cache.feature_cache import FeatureProvenance, write_features
 from poses.tracks import Tracks

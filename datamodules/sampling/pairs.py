@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from datamodules.epochs import EpochLoader
+from datamodules.sampling.epochs import EpochLoader
 from errors import InputError
 from poses.batches import PairBatch
 from poses.tracks import Tracks

@@ -7,7 +7,7 @@ import torch
 
 import run
 from errors import InputError
-from lightning_modules.export import export_onnx
+from lightning_modules.onnx_export import export_onnx
 from run_folder.trained import load_encoder
 from tests.datasets import FAST, options
 from tests.lightning_modules.encoders.test_encoders import CHANNELS, ENCODERS

@@ -8,7 +8,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from numpy.typing import NDArray
 from torch import Tensor
 
-from datamodules.epochs import EpochLoader
+from datamodules.sampling.epochs import EpochLoader
 from errors import InputError
 from poses.batches import ExemplarBatch
 from poses.tracks import Tracks

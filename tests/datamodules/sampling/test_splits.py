@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datamodules.splits import hold_out
+from datamodules.sampling.splits import hold_out
 from errors import InputError
 from poses.tracks import ClipLabel
 

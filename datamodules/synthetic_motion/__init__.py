@@ -1,0 +1,1 @@
+"""Made-up bodies that move, make mistakes, are filmed and estimated."""
