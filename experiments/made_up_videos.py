@@ -1,8 +1,8 @@
 """`python -m experiments.made_up_videos --output FOLDER`: videos and stills of made-up people with known faults.
 
-Mannequins perform the motions of `datamodules.synthetic_motion.synthetic`: the true joints, not what its estimator makes
-of them, seen by a fixed, distant camera. There is nobody to be recognised, and what is in every picture is known to
-the pixel. The same call gives the same frames.
+Mannequins perform the motions of `datamodules.synthetic_motion.synthetic`: the true joints, not what its estimator
+makes of them, seen by a fixed, distant camera. There is nobody to be recognised, and what is in every picture is known
+to the pixel. The same call gives the same frames.
 """
 
 import argparse
