@@ -1,92 +1,127 @@
-"""Who imports whom, and how long a file may be; the checker is tested on planted violations."""
+"""The contracts of pyproject.toml find planted violations; and what import-linter cannot see of modules and files."""
 
 import ast
+import os
+import re
+import shutil
+import subprocess
 import sys
+import sysconfig
+import tomllib
+from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
+import grimp
 import pytest
 
 from tests.conftest import REPO
 
 LONGEST = 400
+SETTINGS = tomllib.loads((REPO / "pyproject.toml").read_text())["tool"]["importlinter"]
+ROOMS: list[str] = SETTINGS["root_packages"]
+CONTRACTS: dict[str, str] = {contract["id"]: contract["name"] for contract in SETTINGS["contracts"]}
+# Every room may use these.
+FREE = {"numpy", "filelock", "errors", "files"}
 
-# Which other packages, beside Python's own; modules that are not here may import any but the last ones.
-OTHERS: dict[str, tuple[str, ...]] = {
-    "errors": (),
-    "files": (),
-    "run": (),
-    "commands.__init__": (),
-    "lightning_modules.encoders": ("torch", "torch_geometric"),
-    "lightning_modules.heads": ("torch",),
-    "lightning_modules.sources": ("torch",),
-    "lightning_modules.wandb_log": ("lightning", "wandb"),
-    "lightning_modules.callbacks.wandb_report": ("lightning", "wandb", "yaml"),
-    "poses.skeleton": ("numpy", "array_api_compat"),
-    "poses.normalisation": ("numpy", "array_api_compat"),
-    "poses.cache.keypoint_cache": ("numpy", "pyarrow"),
-    "poses.cache.keypoint_cache_file": ("numpy", "pyarrow"),
-    "poses.cache.cache_rules": ("numpy",),
-    "poses.cache.clip_files": (),
-    "poses.cache.cache_check": ("numpy",),
-    "poses.cache.feature_cache": ("numpy",),
-    "poses.cache.feature_cache_file": ("numpy", "pyarrow"),
-    "datamodules.synthetic_motion.synthetic": ("numpy",),
-    "datamodules.synthetic_motion.synthetic_actions": ("numpy",),
-    "scoring": ("torch",),
-    "reports": ("torch", "numpy", "pyarrow", "yaml"),
-    "run_folder.runs": ("numpy", "pyarrow", "yaml"),
-    "reports.page": ("jinja2", "markupsafe"),
-    "reports.charts": ("matplotlib", "numpy"),
-    "reports.clip_charts": ("matplotlib", "numpy", "PIL"),
-    "feedback.explanations": ("torch",),
-    "feedback.views": ("torch",),
-    "feedback.repetitions": ("torch",),
-    "feedback.warping": ("torch",),
-    "drawing": ("matplotlib", "numpy", "torch"),
-    "drawing.overlay": ("numpy", "supervision", "PIL", "matplotlib"),
-    "feedback.drawn_poses": ("numpy", "matplotlib", "cv2"),
-    "drawing.contact_sheet": ("numpy", "cv2"),
-    "extraction": ("numpy", "cv2", "av", "PIL", "supervision", "torch", "filelock"),
-    "extraction.reading.media": (),
-    "extraction.reading.media_files": (),
-    "extraction.filling": ("lightning", "torch"),
-    "extraction.features.feature_filling": ("lightning", "torch"),
-    "extraction.types": ("numpy",),
-    "extraction.progress": ("rich",),
-    "extraction.features": ("numpy", "cv2", "torch"),
-    "extraction.features.torchvision_video": ("numpy", "cv2", "torch", "torchvision"),
-    "commands.extract": ("cv2", "jsonargparse", "lightning"),
-    "extraction.detectors.ultralytics_setup": ("numpy", "cv2", "PIL", "torch", "ultralytics"),
-    "extraction.detectors.ultralytics_training": ("torch", "ultralytics"),
-    "extraction.weights.ultralytics_weights": ("torch", "filelock", "ultralytics"),
-    "extraction.detectors.ultralytics_yolo": ("numpy", "cv2", "torch", "openvino", "ultralytics"),
-    "extraction.engines.blazepose_network": ("numpy", "openvino"),
-    "extraction.detectors.blazepose_detector": ("numpy", "cv2"),
-    "extraction.estimators.blazepose_estimator": ("numpy", "cv2"),
-    "extraction.estimators.mmpose_model": ("numpy", "torch", "mmengine", "mmpose"),
-    "extraction.estimators.hrnet": ("numpy", "torch"),
-    "extraction.engines": ("numpy", "torch"),
-    "extraction.engines.openvino_engine": ("numpy", "torch", "openvino"),
-}
-ROOMS = {path.parent.name for path in REPO.glob("*/__init__.py")} - {"experiments", "benchmarks"}
-PROJECT = ROOMS | {"errors", "files", "run", "experiments", "benchmarks", "tests"}
-ONLY_IN = {
-    "matplotlib": ("drawing", "feedback", "reports.charts", "reports.clip_charts", "commands.score"),
-    "pandas": (),
-}
-NEVER = {
-    "torchvision",
-    "ultralytics",
-    "mmpose",
-    "mmengine",
-    "mmcv",
-    "mmdet",
-    "openvino",
-    "wandb",
-    "cv2",
-    "av",
-    "supervision",
-}
+# A contract, the file that breaks it, the line that it imports by, and the two ends of what import-linter then names.
+PLANTED = [
+    ("rooms", "scoring/ridge.py", "from lightning_modules.encoders import GCNEncoder", "lightning_modules.encoders"),
+    ("product", "datamodules/base.py", "import tests.data.bodies", "tests"),
+    ("light-commands", "commands/__init__.py", "from errors import InputError", "errors"),
+    ("skeleton", "poses/cache/cache_check.py", "from poses.tracks import Track", "poses.tracks"),
+    ("skeleton-first", "poses/normalisation.py", "from poses import perturbations", "poses.perturbations"),
+    ("extraction", "extraction/ledger.py", "from poses.normalisation import rotate", "poses.normalisation"),
+    ("light-reading", "extraction/reading/media.py", "import torch.nn", "torch"),
+    ("scoring", "scoring/metrics.py", "def rho():\n    from scipy.stats import spearmanr", "scipy"),
+    ("data", "datamodules/aqa7.py", "from scoring.losses import ContrastiveLoss", "scoring.losses"),
+    ("synthetic", "datamodules/synthetic_motion/synthetic.py", "from torch import Tensor", "torch"),
+    ("drawing", "drawing/pixels.py", "from datamodules.base import PoseDataModule", "datamodules.base"),
+    ("run-folder", "run_folder/history.py", "from drawing.pixels import png", "drawing.pixels"),
+    ("models", "lightning_modules/pose_similarity.py", "from datamodules.aqa7 import AQA7", "datamodules.aqa7"),
+    ("networks", "lightning_modules/encoders/gcn.py", "import scoring.losses", "scoring.losses"),
+    ("sources", "lightning_modules/sources/cached.py", "import scoring.losses", "scoring.losses"),
+    ("feedback", "feedback/words.py", "import lightning_modules.temporal", "lightning_modules.temporal"),
+    ("reports", "reports/page.py", "from datamodules.speed21 import Speed21", "datamodules.speed21"),
+    ("runner", "trials/runner.py", "from scoring.metrics import spearman", "scoring.metrics"),
+    ("torch", "poses/tracks.py", "from torch import Tensor", "torch"),
+    ("lightning", "reports/tables.py", "import lightning", "lightning"),
+    ("torch-geometric", "lightning_modules/temporal.py", "import torch_geometric.nn", "torch_geometric"),
+    ("torchmetrics", "lightning_modules/clip_model.py", "from torchmetrics import Metric", "torchmetrics"),
+    ("wandb", "lightning_modules/callbacks/best.py", "import wandb", "wandb"),
+    ("cv2", "extraction/engines/torch_engine.py", "import cv2", "cv2"),
+    ("openvino", "commands/check.py", "if True:\n    import openvino", "openvino"),
+    ("ultralytics", "extraction/detectors/given_boxes.py", "from ultralytics import YOLO", "ultralytics"),
+    ("mmpose", "extraction/estimators/hrnet.py", "import mmpose.apis", "mmpose"),
+    ("torchvision", "extraction/features/i3d.py", "import torchvision.models", "torchvision"),
+    ("av", "extraction/reading/frames.py", "import av", "av"),
+    ("supervision", "drawing/stick_figures.py", "import supervision", "supervision"),
+    ("pillow", "drawing/contact_sheet.py", "from PIL import Image", "PIL"),
+    ("matplotlib", "lightning_modules/callbacks/best.py", "import matplotlib.pyplot as plt", "matplotlib"),
+    ("pyarrow", "trials/runner.py", "import pyarrow.parquet", "pyarrow"),
+    ("scipy", "trials/costs.py", "import sklearn.linear_model", "sklearn"),
+    ("jinja", "reports/figures.py", "from markupsafe import Markup", "markupsafe"),
+    ("sweeps", "trials/sweep/sweep_plan.py", "import sweeps", "sweeps"),
+    ("array-api", "drawing/pixels.py", "import array_api_compat", "array_api_compat"),
+    ("jsonargparse", "reports/build.py", "from jsonargparse import ArgumentParser", "jsonargparse"),
+    ("yaml", "reports/curves.py", "import yaml", "yaml"),
+    ("rich", "scoring/vote.py", "from rich.table import Table", "rich"),
+]
+ALLOWED = [
+    ("scoring/ridge.py", "from poses.skeleton import JOINTS\nimport torch.nn"),
+    ("datamodules/base.py", "from poses.batches import ClipBatch\nfrom lightning import LightningDataModule"),
+    ("drawing/stick_figures.py", "from matplotlib.figure import Figure\nimport json"),
+    ("cli/pose_cli.py", "from run_folder.folder import versions"),
+    ("datamodules/aqa7.py", "from extraction.reading.media import Clip"),
+    ("lightning_modules/sources/cached.py", "from scoring.distances import relative_l2"),
+    ("lightning_modules/encoders/gcn.py", "from poses.skeleton import JOINTS\nfrom torch_geometric.nn import GCNConv"),
+    ("extraction/detectors/ultralytics_setup.py", "import cv2, torch, ultralytics"),
+    ("trials/sweep/search.py", "import sweeps"),
+    ("commands/__init__.py", "import argparse"),
+]
+
+
+def lint(folder: Path, planted: list[tuple[str, str]]) -> dict[str, str]:
+    """What `lint-imports` says of each contract, in a copy of the rooms with these lines at the end of these files."""
+    shutil.copy(REPO / "pyproject.toml", folder)
+    for room in ROOMS:
+        shutil.copytree(REPO / room, folder / room, ignore=lambda _, names: {name for name in names if "pyc" in name})
+    for file, line in planted:
+        with (folder / file).open("a") as opened:
+            opened.write(f"\n{line}\n")
+    script = Path(sysconfig.get_path("scripts")) / "lint-imports"
+    wide = {**os.environ, "COLUMNS": "300"}
+    command = [sys.executable, str(script), "--no-cache", "--no-logo"]
+    done = subprocess.run(command, cwd=folder, env=wide, capture_output=True, text=True, check=False)
+    assert not done.stderr
+    kept = [name for name in CONTRACTS.values() if re.search(f"^{re.escape(name)} KEPT", done.stdout, re.M)]
+    *_, broken = done.stdout.partition("Broken contracts\n")
+    parts = re.split(r"^(.+)\n-{10,}\n", broken, flags=re.M)[1:]
+    said = dict(zip(parts[::2], parts[1::2], strict=True))
+    assert sorted([*kept, *said]) == sorted(CONTRACTS.values()), done.stdout
+    return said
+
+
+def test_every_contract_finds_its_planted_violation(tmp_path: Path) -> None:
+    assert [contract for contract, *_ in PLANTED] == list(CONTRACTS)
+    said = lint(tmp_path, [(file, line) for _, file, line, _ in PLANTED])
+    missed = []
+    for contract, file, line, imported in PLANTED:
+        importer = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        if not re.search(rf"{re.escape(f'{importer} -> {imported}')} \(l", said.get(CONTRACTS[contract], "")):
+            missed.append((contract, importer, line))
+    assert not missed
+
+
+def test_what_is_allowed_is_let_through(tmp_path: Path) -> None:
+    assert lint(tmp_path, ALLOWED) == {}
+
+
+def test_every_package_has_its_importers_named() -> None:
+    graph = grimp.build_graph(*ROOMS, include_external_packages=True, cache_dir=None)
+    others = {name for name in graph.modules if graph.is_module_squashed(name)} - sys.stdlib_module_names
+    named = {name for contract in SETTINGS["contracts"] for name in contract.get("protected_modules", ())}
+    assert others - FREE == named
 
 
 def imported(source: str) -> Iterator[str]:
@@ -95,93 +130,29 @@ def imported(source: str) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield from (f"{'.' * node.level}{node.module or ''}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
-            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            if name in ("import_module", "__import__") and isinstance(node.args[0].value, str):
-                yield node.args[0].value
+            yield f"{'.' * node.level}{node.module or ''}"
 
 
-def under(name: str, prefix: str) -> bool:
-    return name == prefix or name.startswith(f"{prefix}.")
-
-
-def rule(module: str, rules: dict[str, tuple[str, ...]]) -> tuple[str, ...] | None:
-    fitting = [name for name in rules if under(module, name)]
-    return rules[max(fitting, key=len)] if fitting else None
-
-
-def violations(module: str, source: str) -> list[str]:
-    """What a module imports and may not."""
-    wrong = []
-    for name in imported(source):
-        package = name.split(".")[0]
-        if name.startswith("."):
-            allowed = False  # a relative name hides where it leads
-        elif package in PROJECT:
-            allowed = package in ROOMS or package in ("errors", "files")
-        elif package in sys.stdlib_module_names:
-            allowed = True
-        else:
-            others = rule(module, OTHERS)
-            allowed = package not in NEVER if others is None else package in others
-            allowed &= package not in ONLY_IN or any(under(module, one) for one in ONLY_IN[package])
-        if not allowed:
-            wrong.append(f"{module} imports {name}")
-    return wrong
-
-
-def core() -> dict[str, str]:
-    """Every module of the core, and its source."""
-    folders = ROOMS
-    paths = [
-        REPO / "errors.py",
-        REPO / "files.py",
-        REPO / "run.py",
-        *(path for name in folders for path in (REPO / name).rglob("*.py")),
-    ]
-    return {".".join(path.relative_to(REPO).with_suffix("").parts): path.read_text() for path in paths}
-
-
-def test_imports_keep_their_directions() -> None:
-    modules = core()
-    assert len(modules) > 40
-    wrong = [line for module, source in modules.items() for line in violations(module, source)]
-    assert not wrong, "\n".join(wrong)
+def named_in_strings(source: str) -> list[str]:
+    """Modules that are imported by their names as strings, where no linter sees them."""
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call) and node.args]
+    by_name = [call for call in calls if ast.unparse(call.func).split(".")[-1] in ("import_module", "__import__")]
+    return [str(call.args[0].value) for call in by_name if isinstance(call.args[0], ast.Constant)]
 
 
 @pytest.mark.parametrize(
-    ("module", "source"),
-    [
-        ("run", "import numpy"),
-        ("commands.__init__", "from jsonargparse import ArgumentParser"),
-        ("scoring.ridge", "import sklearn.linear_model"),
-        ("scoring.metrics", "def rho():\n    from scipy.stats import spearmanr"),
-        ("poses.cache.keypoint_cache", "from torch import Tensor"),
-        ("poses.cache.cache_check", "import lightning"),
-        ("lightning_modules.callbacks.best", "import matplotlib.pyplot as plt"),
-        ("lightning_modules.callbacks.best", "import wandb"),
-        ("lightning_modules.callbacks.best", "import importlib\nimportlib.import_module('torchvision.ops')"),
-        ("drawing.stick_figures", "from .evaluation import save_figure"),
-        ("commands.check", "if True:\n    import openvino"),
-        ("commands.check", "import tests.data.bodies"),
-    ],
+    ("module", "rooms"), [("errors", set()), ("files", {"errors"}), ("run", {"commands", "errors"})]
 )
-def test_a_planted_violation_is_found(module: str, source: str) -> None:
-    assert len(violations(module, source)) == 1
+def test_what_stands_outside_the_rooms_imports_nothing_heavy(module: str, rooms: set[str]) -> None:
+    names = {name.split(".")[0] for name in imported((REPO / f"{module}.py").read_text())}
+    assert names <= set(sys.stdlib_module_names) | rooms
 
 
-@pytest.mark.parametrize(
-    ("module", "source"),
-    [
-        ("scoring.ridge", "from poses.skeleton import JOINTS\nimport torch.nn"),
-        ("datamodules.base", "from poses.batches import ClipBatch\nfrom lightning import LightningDataModule"),
-        ("drawing.stick_figures", "from matplotlib.figure import Figure\nimport json"),
-        ("cli.pose_cli", "from run_folder.folder import versions"),
-    ],
-)
-def test_what_is_allowed_is_let_through(module: str, source: str) -> None:
-    assert violations(module, source) == []
+def test_no_room_hides_an_import_in_a_string() -> None:
+    assert named_in_strings("import importlib\nimportlib.import_module('torchvision.ops')") == ["torchvision.ops"]
+    sources = {path: path.read_text() for room in ROOMS for path in (REPO / room).rglob("*.py")}
+    assert len(sources) > 200
+    assert not {path: names for path, source in sources.items() if (names := named_in_strings(source))}
 
 
 def test_no_file_is_too_long() -> None:
@@ -190,3 +161,10 @@ def test_no_file_is_too_long() -> None:
     lengths = {str(path.relative_to(REPO)): len(path.read_text().splitlines()) for path in files}
     assert len(lengths) > 80
     assert not {name: length for name, length in lengths.items() if length > LONGEST}
+
+
+def test_a_file_name_says_one_thing() -> None:
+    rooms = set(ROOMS) - {"commands"}  # a command's file is named as the user calls it
+    names = Counter(path.name for room in rooms for path in (REPO / room).rglob("*.py"))
+    del names["__init__.py"]
+    assert not {name for name, count in names.items() if count > 1}
