@@ -1,7 +1,6 @@
 """`python run.py train-detector --data DATASET.yaml`: fine-tunes a detector of ultralytics to the one class person."""
 
 import os
-import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from commands import OptionParser
 from errors import InputError
 from extraction.detectors.ultralytics_setup import set_up
+from files import write_atomically
 
 WEIGHTS: Final = "person.pt"
 LAYOUT: Final = "a data file of ultralytics has path, train, val and names"
@@ -53,7 +53,7 @@ def run(arguments: Sequence[str]) -> int:
     data = output / "data.yaml"
     try:
         output.mkdir(parents=True, exist_ok=True)
-        _write(data, yaml.safe_dump(dataset))
+        write_atomically(data, yaml.safe_dump(dataset))
     except OSError as error:
         raise InputError(f"{output}: cannot be written to ({error.strerror}); give another --output") from error
     if len(dataset["names"]) > 1:
@@ -143,12 +143,3 @@ def _check_output(output: Path, resume: bool) -> None:
         raise InputError(f"{output}: holds no run that can be resumed; leave --resume out")
     if not resume and last.exists():
         raise InputError(f"{output}: holds an interrupted run; go on with --resume, or give another --output")
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

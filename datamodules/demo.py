@@ -1,8 +1,8 @@
 """The embedded demonstration data: synthetic performances, generated on the spot."""
 
+import io
 import json
 import re
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -23,7 +23,7 @@ from datamodules.synthetic_motion.synthetic import (
 )
 from datamodules.synthetic_motion.synthetic_actions import ACTIONS
 from errors import InputError
-from poses.cache.clip_files import write_whole
+from poses.cache.clip_files import write_file
 from poses.cache.keypoint_cache import clip_path, list_clips
 from poses.tracks import ClipLabel
 
@@ -128,7 +128,10 @@ class Demo(PoseDataModule):
         rows = np.stack([indices % len(ACTIONS) + 1, indices // len(ACTIONS) + 1, scores], axis=1)
         test = np.array([in_test(index) for index in indices.tolist()])
         for part, path, chosen in zip(PARTS, self._lists(), (rows[~test], rows[test]), strict=True):
-            write_whole(path, partial(_save_list, f"consolidated_{part}_list", chosen))
+            content = io.BytesIO()
+            # the stubs know of no file object
+            savemat(content, {f"consolidated_{part}_list": chosen})  # type: ignore[arg-type]
+            write_file(path, content.getvalue())
 
     def _record(self) -> dict[str, Any]:
         """What the files were generated from; empty if there is no record."""
@@ -141,7 +144,7 @@ class Demo(PoseDataModule):
             raise InputError(f"{path}: cannot be read ({error}); delete {self.root} to generate it anew") from error
 
     def _write_record(self, record: dict[str, Any]) -> None:
-        write_whole(self.root / RECORD, lambda path: path.write_text(json.dumps(record)))
+        write_file(self.root / RECORD, json.dumps(record))
 
     def _clear(self, there: set[str], record: dict[str, Any]) -> None:
         """Delete what another generator or seed made; its record stays meanwhile, so this can be interrupted."""
@@ -169,7 +172,3 @@ def _read_list(path: Path, key: str) -> NDArray[np.float64]:
     if rows.ndim != 2 or rows.shape[1] != 3:
         raise InputError(f"{path}: not a list of the demo; delete the file to have it made anew")
     return rows
-
-
-def _save_list(key: str, rows: NDArray[np.float64], path: Path) -> None:
-    savemat(str(path), {key: rows}, appendmat=False)

@@ -1,6 +1,6 @@
 """Poses of the 15 joints on matplotlib axes, and the picture that names the joints and numbers the bones."""
 
-import os
+import io
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from errors import InputError
+from files import write_atomically
 from poses.skeleton import BONES, JOINTS
 
 # Okabe and Ito's vermillion and blue, and grey: told apart with every kind of colour blindness, and by lightness
@@ -154,16 +155,14 @@ def save_figure(figure: Figure, path: Path) -> None:
     if kind not in ("png", "svg", "pdf"):
         raise InputError(f"{path}: a picture's name must end in .png, .svg or .pdf")
     dates = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot make the folder {path.parent}: {error.strerror}; choose another place") from None
+    drawn = io.BytesIO()
+    with matplotlib.rc_context({"svg.hashsalt": path.name}):
+        figure.savefig(drawn, format=kind, metadata=dates)
     try:
-        with matplotlib.rc_context({"svg.hashsalt": path.name}):
-            figure.savefig(temporary, format=kind, metadata=dates)
-        temporary.replace(path)
+        write_atomically(path, drawn.getvalue())
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}; choose another place") from None
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -9,7 +9,6 @@ import argparse
 import io
 import json
 import os
-import secrets
 import sys
 import time
 from collections.abc import Sequence
@@ -27,6 +26,7 @@ from extraction.engines.torch_engine import TorchEngine
 from extraction.estimators.hrnet import HRNet
 from extraction.estimators.mmpose_model import RANDOM, Config, build, shipped_config
 from extraction.types import Crop, Floats, Image
+from files import write_atomically
 
 CONFIG = "narrow_hrnet.py"
 WEIGHTS = "narrow_hrnet.pth"
@@ -149,17 +149,13 @@ def targets(crops: Sequence[Crop], everybody: Sequence[Person], size: tuple[int,
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    """Write a file whole or not at all, or say why not."""
     try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
+        write_atomically(path, content)
     except OSError as error:
         raise InputError(
             f"{path}: cannot be written ({os.strerror(error.errno or 0)}); choose another --output"
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def make(root: Path, output: Path, steps: int = STEPS) -> Floats:

@@ -1,7 +1,6 @@
 """Which clips of a cache are done, and who is at work on which: to resume, and for several processes at once."""
 
 import json
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -19,6 +18,8 @@ from extraction.pipeline import prepare
 from extraction.reading.frames import fingerprint
 from extraction.reading.media import ClipMedia
 from extraction.types import Image, Prepares
+from files import remove_unfinished
+from poses.cache.clip_files import clip_path, write_file
 from poses.cache.keypoint_cache import Provenance, read_provenance, write_clip
 
 DECIDED = "decided"  # among the settings: what the estimator chose for this cache, which nobody asked for
@@ -173,8 +174,8 @@ class ClipLedger(ABC, Generic[P, M]):
                 lock.release()
                 passed()
                 continue
-            for left in self.cache.glob(f".{_escaped(media.clip_id)}.*.tmp"):  # by a process that was killed
-                left.unlink(missing_ok=True)
+            for path in (clip_path(self.cache, media.clip_id), self._record(media)):
+                remove_unfinished(path)
             self._record(media).unlink(missing_ok=True)
             self._locks[media.clip_id] = lock
             yield media
@@ -199,7 +200,7 @@ class ClipLedger(ABC, Generic[P, M]):
             InputError: it cannot be written.
         """
         with FileLock(self.folder / "locks" / ".keep.lock"):
-            self._write(self.folder / name, content)
+            write_file(self.folder / name, content)
         return self.folder / name
 
     def choose(self, chooser: Prepares, pixels: Image) -> None:
@@ -209,7 +210,7 @@ class ClipLedger(ABC, Generic[P, M]):
             before = path.read_text() if path.exists() else None
             self._decided = prepare(chooser, pixels, before)
             if before is None and self._decided is not None:
-                self._write(path, self._decided.encode())
+                write_file(path, self._decided.encode())
 
     def _settings(self) -> str:
         """The settings for a clip's provenance, with what was decided on the way."""
@@ -230,7 +231,7 @@ class ClipLedger(ABC, Generic[P, M]):
 
     def _note(self, media: ClipMedia, facts: dict[str, Any]) -> None:
         record = {"clip": media.clip_id, "action": media.action, **facts}
-        self._write(self._record(media), json.dumps(record, ensure_ascii=False).encode())
+        write_file(self._record(media), json.dumps(record, ensure_ascii=False).encode())
 
     def _fingerprint(self, media: ClipMedia) -> str:
         if media.clip_id not in self._fingerprints:
@@ -242,20 +243,6 @@ class ClipLedger(ABC, Generic[P, M]):
         # under the lock: who waits for the file that is gone finds the clip done
         Path(lock.lock_file).unlink(missing_ok=True)
         lock.release()
-
-    def _write(self, path: Path, content: bytes) -> None:
-        temporary = path.with_name(
-            f".{path.name}.tmp"
-        )  # whoever writes holds a lock; the next takes a dead one's place
-        try:
-            temporary.write_bytes(content)
-            temporary.replace(path)
-        except OSError as error:
-            raise InputError(
-                f"{path}: cannot be written ({os.strerror(error.errno or 0)}); free space, or choose another cache"
-            ) from error
-        finally:
-            temporary.unlink(missing_ok=True)
 
 
 class Ledger(ClipLedger[Provenance, ClipPoses]):
@@ -286,7 +273,7 @@ class Ledger(ClipLedger[Provenance, ClipPoses]):
             "turned": poses.turned,
         }
         if poses.strip is not None:
-            self._write(self.picture(media), _jpeg(poses.strip))
+            write_file(self.picture(media), _jpeg(poses.strip))
         self._note(media, {"status": "done", **facts})
         write_clip(
             self.cache,
@@ -311,10 +298,6 @@ def _asked(settings: str | None) -> dict[str, Any] | None:
         return {name: value for name, value in json.loads(settings or "{}").items() if name != DECIDED}
     except (ValueError, AttributeError):
         return None
-
-
-def _escaped(name: str) -> str:
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
 
 
 def _jpeg(image: Image) -> bytes:

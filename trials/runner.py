@@ -1,6 +1,5 @@
 """Groups of trials side by side, each in a worker process of its own; a worker that dies takes no other with it."""
 
-import fcntl
 import os
 import pickle
 import signal
@@ -12,11 +11,12 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from io import TextIOWrapper
 from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Self
+
+from filelock import FileLock, Timeout
 
 from errors import InputError
 from run_folder.trial import Trial
@@ -77,7 +77,7 @@ class Runner:
         self._workers: list[_Worker] = []  # all, so that none is forgotten when an interrupt comes between two lines
         self._idle: list[_Worker] = []
         self._busy: list[_Worker] = []
-        self._lock: TextIOWrapper | None = None
+        self._lock = FileLock(output / LOCK)
 
     def __enter__(self) -> Self:
         """Take the output folder.
@@ -86,11 +86,9 @@ class Runner:
             InputError: another process is at work there.
         """
         self._output.mkdir(parents=True, exist_ok=True)
-        self._lock = (self._output / LOCK).open("a", encoding="utf-8")
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._lock.close()
+            self._lock.acquire(timeout=0)
+        except Timeout:
             raise InputError(
                 f"{self._output}: another process is at work there; wait for it, or choose another folder"
             ) from None
@@ -104,8 +102,7 @@ class Runner:
         for worker in self._workers:
             worker.bury()
         self._workers, self._busy, self._idle = [], [], []
-        if self._lock is not None:
-            self._lock.close()
+        self._lock.release()
 
     def submit(self, group: Sequence[Trial]) -> None:
         """Put a group in line; it starts, at the earliest, when `results` goes on."""

@@ -7,8 +7,6 @@ folder and `weights/` beside the nearest `.git`, and replaces functions of Pillo
 import contextlib
 import importlib.util
 import os
-import secrets
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -20,6 +18,7 @@ import torch
 
 from errors import InputError
 from extraction.weights.blazepose_weights import cache_folder
+from files import write_atomically
 
 _VARIABLES: Final = {
     "YOLO_OFFLINE": "true",  # no usage reports, no look for a newer release; weights still download when asked for
@@ -74,16 +73,12 @@ def place_font() -> None:
         target = Path(USER_CONFIG_DIR) / name
         if target.exists():
             continue
-        temporary = target.with_name(f".{name}.{secrets.token_hex(8)}.tmp")
         try:
-            shutil.copyfile(source, temporary)
-            temporary.replace(target)
+            write_atomically(target, source.read_bytes())
         except OSError as error:
             raise InputError(
                 f"{target}: {error.strerror}; set YOLO_CONFIG_DIR to a folder that may be written to"
             ) from error
-        finally:
-            temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

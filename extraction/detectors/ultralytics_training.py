@@ -1,8 +1,6 @@
 """Fine-tunes a detector of ultralytics to persons. Import it after `ultralytics_setup.set_up()`."""
 
 import contextlib
-import secrets
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +13,7 @@ from ultralytics.models.yolo.detect import DetectionTrainer
 from errors import InputError
 from extraction.detectors.ultralytics_setup import place_font
 from extraction.weights.ultralytics_weights import PERSON, Detector, read
+from files import write_atomically
 
 
 class Epoch(NamedTuple):
@@ -117,14 +116,10 @@ def keep(weights: Path, target: Path) -> None:
     """
     if read(weights).names != {0: PERSON}:
         raise InputError(f"{weights}: is no detector of persons alone; train it again")
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
     try:
-        shutil.copyfile(weights, temporary)
-        temporary.replace(target)
+        write_atomically(target, weights.read_bytes())
     except OSError as error:
         raise InputError(f"{target}: cannot be written ({error.strerror}); the weights are in {weights}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _options(training: Training, weights: str | None) -> dict[str, Any]:

@@ -6,7 +6,6 @@ they are; nothing else has to be done on a machine without a network than to put
 
 import hashlib
 import os
-import secrets
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from filelock import FileLock
 
 from errors import InputError
 from extraction.types import Weights
+from files import write_atomically
 
 Which = Literal["detector", "landmarks"]
 
@@ -88,7 +88,7 @@ def _fetch(folder: Path) -> None:
             raise InputError(_how(f"pip downloaded {len(wheels)} wheels of {RELEASE} instead of one"))
         contents = _unpack(wheels[0])
     for which, content in contents.items():
-        _write(folder / Path(MEMBERS[which]).name, content)
+        write_atomically(folder / Path(MEMBERS[which]).name, content)
 
 
 def _download(folder: Path) -> None:
@@ -116,15 +116,6 @@ def _unpack(wheel: Path) -> dict[Which, bytes]:
         if (got := hashlib.sha256(content).hexdigest()) != SHA256[which]:
             raise InputError(_how(f"{MEMBERS[which]} of {wheel.name} has the SHA-256 {got} instead of {SHA256[which]}"))
     return contents
-
-
-def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _how(problem: str) -> str:

@@ -1,8 +1,6 @@
 """Weights files: downloaded once and checked, read as data."""
 
-import contextlib
 import hashlib
-import secrets
 import urllib.request
 from http.client import HTTPException
 from pathlib import Path
@@ -14,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from errors import InputError
+from files import writing
 
 # What arrays of numbers in a checkpoint's metadata are made of (numpy 1 and 2 name the first two differently); none of
 # them runs anything that the file says.
@@ -109,20 +108,18 @@ def fetched(url: str, prefix: str, folder: Path, otherwise: str) -> Path:
         if sha256_of(path).startswith(prefix):
             return path
         raise InputError(f"{path}: is not the file that was published, its SHA-256 differs; delete it and start again")
-    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         print(f"downloading {url} to {folder}")
-        with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer, temporary.open("xb") as file:
-            while block := answer.read(1 << 20):
-                file.write(block)
-        if not sha256_of(temporary).startswith(prefix):
-            raise InputError(f"{url}: what came is not the file that was published, its SHA-256 differs; {otherwise}")
-        temporary.replace(path)
+        with writing(path) as temporary:
+            with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer, temporary.open("xb") as file:
+                while block := answer.read(1 << 20):
+                    file.write(block)
+            if not sha256_of(temporary).startswith(prefix):
+                raise InputError(
+                    f"{url}: what came is not the file that was published, its SHA-256 differs; {otherwise}"
+                )
     except (OSError, HTTPException) as error:  # URLError is an OSError
         reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or type(error).__name__
         raise InputError(f"{url}: cannot be downloaded to {folder} ({reason}); {otherwise}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
     return path

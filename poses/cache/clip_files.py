@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import secrets
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from errors import InputError, some
+from files import write_atomically
 
 SUFFIX = ".parquet"
 MAX_ID_BYTES = 200  # file names end at 255 bytes, and the temporary name is longer than the id
@@ -142,35 +142,15 @@ def read_if_there(root: str | Path, clip_id: str, decode: Callable[[bytes], T]) 
         raise InputError(f"{path}: cannot be read ({error.strerror}); check who may read it") from error
 
 
-def write_file(path: Path, content: bytes | memoryview) -> None:
-    """Write a clip's file; see `write_whole`."""
-
-    def write(temporary: Path) -> None:
-        with temporary.open("xb") as file:
-            file.write(content)
-
-    write_whole(path, write)
-
-
-def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file, whole or not at all; several processes may write the same one at once.
-
-    Args:
-        path: of the file; its folder is made if it is not there.
-        write: makes the file at the path that it is given.
+def write_file(path: Path, content: str | bytes | memoryview) -> None:
+    """Write a file of a cache, whole or not at all; its folder is made if it is not there.
 
     Raises:
         InputError: it cannot be written. Nothing is left half-written.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            write(temporary)
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        write_atomically(path, content)
     except OSError as error:
         raise InputError(
             f"{path}: cannot be written ({error.strerror}); check that the folder may be written to and has space left"

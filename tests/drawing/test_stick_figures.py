@@ -132,15 +132,14 @@ def test_wrong_outputs(tmp_path: Path) -> None:
 def test_a_failure_leaves_the_old_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "picture.png"
     path.write_text("old")
-    figure = Figure()
 
-    def full(target: Path, **_: object) -> None:
-        Path(target).write_text("half")
+    def full(self: Path, content: bytes) -> int:
+        self.write_text("half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(figure, "savefig", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(InputError, match="No space left"):
-        save_figure(figure, path)
+        save_figure(Figure(), path)
     assert [(one.name, one.read_text()) for one in tmp_path.iterdir()] == [("picture.png", "old")]
 
 

@@ -120,7 +120,7 @@ def test_nobody_claims_what_somebody_works_on(ledger: Ledger, media: list[ClipMe
 
 def _claim_and_die(cache: Path, media: ClipMedia) -> None:
     list(Ledger(cache, PROVENANCE).claim([media]))
-    (cache / f".{media.clip_id}.abc.tmp").write_bytes(b"half a clip")
+    (cache / f".{media.clip_id}.parquet.abc.tmp").write_bytes(b"half a clip")
     import os
 
     os._exit(9)
@@ -132,7 +132,7 @@ def test_a_dead_process_holds_nothing_and_its_leavings_go(ledger: Ledger, media:
     process.join()
     assert process.exitcode == 9
     (other,) = {path.name for path in ledger.cache.glob(".*.tmp")}
-    assert other == ".clip 0.abc.tmp"
+    assert other == ".clip 0.parquet.abc.tmp"
     assert list(ledger.claim(media[:1])) == [media[0]]
     assert not list(ledger.cache.glob(".*.tmp"))
 
@@ -158,5 +158,5 @@ def test_a_cache_that_cannot_be_made_or_written(tmp_path: Path, media: list[Clip
     ledger = Ledger(tmp_path / "cache", PROVENANCE)
     for clip in ledger.claim(media[:1]):
         ledger.picture(clip).mkdir()  # no file can take its place
-        with pytest.raises(InputError, match=r"cannot be written .*; free space"):
+        with pytest.raises(InputError, match=r"cannot be written .*; check that"):
             ledger.write(poses(clip))
