@@ -103,7 +103,7 @@ def test_two_processes_at_once(cache: Path, tmp_path: Path, real: dict[Which, by
 
 
 def test_without_a_network_it_says_what_to_do(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(InputError, match=r"python -m keypoints\.blazepose_weights") as caught:
+    with pytest.raises(InputError, match=r"python -m extraction\.weights\.blazepose_weights") as caught:
         blazepose_file("detector")
     assert str(cache) in str(caught.value)
     assert "\n" not in str(caught.value)
