@@ -99,34 +99,3 @@ def rho_statistic(predictions: Tensor, true: Tensor, actions: Tensor | None = No
         return torch.stack([rho[:, 0] if actions is None else fisher_mean(rho) for rho in rhos], -1)
 
     return statistic
-
-
-def paired_difference_interval(
-    first: Tensor,
-    second: Tensor,
-    true: Tensor,
-    *,
-    actions: Tensor | None = None,
-    groups: Tensor | None = None,
-    draws: int = 1000,
-    level: float = 0.95,
-    seed: int = 0,
-) -> Tensor:
-    """Interval of rho(first) - rho(second) on the same clips: both see the same resamples.
-
-    Shapes:
-        first, second, true: [n].
-        actions: [n]; with them the difference is between Fisher means over actions, and clips are drawn within actions.
-        groups: [n]; with them whole groups are drawn from the whole set.
-
-    Returns:
-        [2] float64, lower and upper end. A difference is established where 0 lies outside.
-    """
-    rho = rho_statistic(torch.stack((first, second)), true, actions)
-
-    def difference(weights: Tensor) -> Tensor:
-        both = rho(weights)
-        return both[:, 0] - both[:, 1]
-
-    strata = actions if groups is None else None
-    return bootstrap_interval(difference, len(true), groups=groups, strata=strata, draws=draws, level=level, seed=seed)

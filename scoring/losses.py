@@ -9,21 +9,10 @@ from torch.autograd.function import once_differentiable
 from scoring.distances import ZERO_NORM
 
 
-def contrastive_loss(distance: Tensor, similar: Tensor, margin: float) -> Tensor:
-    """Mean over pairs of eq. (4): Y D^2 / 2 + (1 - Y) max(0, m - D)^2 / 2.
-
-    Shapes:
-        distance: [B], D of eq. (5), in [0, 2].
-        similar: [B], Y: 1 for similar, 0 for dissimilar; between, the loss is least at D = (1 - Y) m.
-
-    Returns:
-        Scalar, in [0, 2] for a margin up to 2.
-    """
-    return torch.lerp((margin - distance).clamp(min=0).square(), distance.square(), similar).mean() / 2
-
-
 class ContrastiveLoss(nn.Module):
-    """Eq. (4) on the cosine distance, eq. (5), of the embeddings of each pair.
+    """Eq. (4) on the cosine distance D, eq. (5), of a pair's embeddings: Y D^2 / 2 + (1 - Y) max(0, m - D)^2 / 2.
+
+    Y is 1 for similar poses, 0 for dissimilar ones; between, the loss is least at D = (1 - Y) m.
 
     Args:
         margin: m of eq. (4), the distance beyond which dissimilar poses no longer cost anything, in (0, 2].
@@ -36,7 +25,7 @@ class ContrastiveLoss(nn.Module):
         self.margin = margin
 
     def forward(self, first: Tensor, second: Tensor, similar: Tensor) -> Tensor:
-        """Mean loss of the pairs.
+        """Mean loss of the pairs, in [0, 2].
 
         Shapes:
             first, second: [B, E], embeddings of the two members of each pair; half precision is computed in float32.
@@ -69,7 +58,7 @@ def pair_losses(first: Tensor, second: Tensor, similar: Tensor, margin: float | 
 
 
 class _PairLoss(torch.autograd.Function):
-    """`contrastive_loss(cosine_distance(first, second), similar, margin)` with its gradient written out.
+    """Eq. (4) of `cosine_distance(first, second)` with its gradient written out.
 
     A step on 64 pairs costs as much as its number of small operations; autograd needs three times as many.
     With the unit vectors a and b of x and y, and c = a.b: d c / d x = (b - c a) / |x|. The derivative of a pair's loss

@@ -8,7 +8,7 @@ from scipy.stats import bootstrap
 from torch import Tensor
 
 from scoring import intervals
-from scoring.intervals import bootstrap_interval, paired_difference_interval, resampling_weights, rho_statistic
+from scoring.intervals import bootstrap_interval, resampling_weights, rho_statistic
 from scoring.metrics import fisher_mean, spearman
 from tests.scoring.build import scipy_rho
 
@@ -139,16 +139,3 @@ def test_statistic_with_several_values_and_other_levels() -> None:
     assert wide[1].tolist() == pytest.approx([-wide[0, 1].item(), -wide[0, 0].item()])
     half = 0.6745 * math.sqrt(values.double().var(correction=0).item() / 50)
     assert narrow[0].tolist() == pytest.approx([24.5 - half, 24.5 + half], abs=0.3)
-
-
-def test_paired_difference() -> None:
-    x, y = related(120)
-    better, same = y + 0.3 * torch.randn(120, generator=generator(), dtype=torch.float64), x.exp()
-    groups = torch.arange(120) // 3
-    cases: list[dict[str, Any]] = [{}, {"groups": groups}, {"actions": torch.arange(120) % 2}]
-    for known in cases:
-        low, high = paired_difference_interval(better, x, y, **known).tolist()
-        assert 0 < low < high
-        assert paired_difference_interval(x, same, y, **known).tolist() == pytest.approx([0, 0])
-        lower, higher = paired_difference_interval(x, better, y, **known).tolist()
-        assert [lower, higher] == pytest.approx([-high, -low])
