@@ -13,7 +13,7 @@ from sklearn.model_selection import GroupKFold
 from datamodules.base import PoseDataModule
 from errors import InputError
 from poses.cache.keypoint_cache import Provenance, check_clip_id, clip_path, read_clip, write_clip
-from poses.skeleton import convert
+from poses.conversion import convert
 from poses.tracks import ClipLabel
 
 ACTION = "speed climbing"

@@ -10,7 +10,8 @@ from feedback.embedded_clips import LEAST_JOINTS, Fit, usable
 from feedback.measure import PoseModel
 from feedback.subjects import Subject
 from feedback.views import Views, clearly_differ, views
-from poses.skeleton import JOINTS, flip
+from poses.conversion import flip
+from poses.skeleton import JOINTS
 
 OFTEN: Final = 0.5
 """A joint that is missing in more of the frames than this is named, and so are cameras that differ in more of them."""

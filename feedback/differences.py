@@ -12,7 +12,8 @@ from feedback.explanations import PARTS, Explanation, bone_differences, explain,
 from feedback.measure import PoseModel
 from feedback.views import Views, views
 from feedback.words import SIDES, finding
-from poses.skeleton import BONES, flip
+from poses.conversion import flip
+from poses.skeleton import BONES
 
 FINDINGS: Final = 3
 """How many differences are put into words."""

@@ -12,7 +12,7 @@ from errors import InputError
 from feedback.measure import PoseModel
 from feedback.subjects import Subject
 from feedback.warping import warping_path
-from poses.skeleton import flip
+from poses.conversion import flip
 from scoring.distances import pairwise_distance, score_from_distance
 
 LEAST_JOINTS: Final = 8

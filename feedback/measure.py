@@ -52,7 +52,7 @@ class PoseModel:
         model = cls(encoder, _normalisation(path), "", hashlib.sha256(path.read_bytes()).hexdigest())
         try:
             probes = model.embed(random_poses(_PROBES, seed=0), None)
-        except RuntimeError:
+        except (RuntimeError, ValueError):
             raise InputError(
                 f"{path}: its encoder does not take poses of {len(JOINTS)} joints with x and y alone; use another "
                 "checkpoint"

@@ -18,7 +18,7 @@ from feedback.single_poses import PoseReport
 from feedback.subjects import Subject
 from feedback.verdict import Report
 from feedback.words import shortened
-from poses.skeleton import flip
+from poses.conversion import flip
 
 Images = Mapping[tuple[ClipMedia, int], Image]
 """By clip and frame number."""

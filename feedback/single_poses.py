@@ -19,7 +19,8 @@ from feedback.subjects import Subject
 from feedback.verdict import Report
 from feedback.views import clearly_differ
 from feedback.words import joint_names
-from poses.skeleton import BONES, JOINTS, flip
+from poses.conversion import flip
+from poses.skeleton import BONES, JOINTS
 
 TORSO: Final = (JOINTS.index("pelvis"), JOINTS.index("neck"))
 

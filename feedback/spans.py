@@ -12,8 +12,8 @@ from feedback.embedded_clips import usable
 from feedback.measure import PoseModel
 from feedback.repetitions import find_repetitions
 from feedback.subjects import Subject
+from poses.conversion import flip
 from poses.normalisation import Normalisation
-from poses.skeleton import flip
 
 MIRROR_GAIN = 1.05
 """By what factor the correlations of the flipped clip's repetitions must exceed those of the clip as it is."""

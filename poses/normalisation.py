@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
 
 from errors import InputError
-from poses.skeleton import BONES, JOINTS, checked_arrays, found, joints_first, joints_last
+from poses.conversion import checked_arrays, found, joints_first, joints_last
+from poses.skeleton import BONES, JOINTS
 
 ArrayT = TypeVar("ArrayT")
 
@@ -70,7 +71,7 @@ class Normalisation:
         Raises:
             ValueError: Other shapes.
         """
-        xp, points, certainty = checked_arrays(xy, confidence, len(JOINTS))
+        xp, points, certainty = checked_arrays(xy, confidence)
         present = found(xp, points, certainty)
         if certainty is not None:
             present = present & ~(certainty < self.min_confidence)

@@ -1,7 +1,14 @@
-"""How well predictions agree with expert scores: rank correlation, its mean over actions, relative L2 distance."""
+"""How well predictions agree with expert scores: rank correlation, its mean over actions, relative L2 distance.
+
+`spearman`, `fisher_mean` and `relative_l2` take tensors, or arrays and lists of numbers, for which they give arrays.
+"""
+
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
+
+ArrayT = TypeVar("ArrayT")
 
 FISHER_LIMIT = 0.999
 """Correlations are cut to this magnitude before they are averaged on Fisher's scale.
@@ -24,7 +31,7 @@ def ranks(values: Tensor) -> Tensor:
     return (below + torch.searchsorted(ordered, values, right=True) + 1).double() / 2
 
 
-def spearman(a: Tensor, b: Tensor) -> Tensor:
+def spearman(a: ArrayT, b: ArrayT) -> ArrayT:
     """Spearman's rank correlation along the last dimension.
 
     Shapes:
@@ -32,12 +39,16 @@ def spearman(a: Tensor, b: Tensor) -> Tensor:
 
     Returns:
         [...] float64 in [-1, 1]; NaN where either side is constant, holds a NaN, or n < 2.
+
+    Raises:
+        ValueError: not numbers, or not one of each for every clip.
     """
-    x, y = ranks(a), ranks(b)
-    middle = (a.shape[-1] + 1) / 2
+    first, second = _columns("spearman", a, b)
+    x, y = ranks(first), ranks(second)
+    middle = (first.shape[-1] + 1) / 2
     x, y = x - middle, y - middle
     rho = (x * y).sum(-1) / (x.square().sum(-1) * y.square().sum(-1)).sqrt()
-    return rho.clamp(-1, 1).masked_fill(a.isnan().any(-1) | b.isnan().any(-1), torch.nan)
+    return _as_given(rho.clamp(-1, 1).masked_fill(first.isnan().any(-1) | second.isnan().any(-1), torch.nan), a, b)
 
 
 def resampled_spearman(a: Tensor, b: Tensor, weights: Tensor) -> Tensor:
@@ -59,7 +70,7 @@ def resampled_spearman(a: Tensor, b: Tensor, weights: Tensor) -> Tensor:
     return rho.clamp(-1, 1).masked_fill(broken, torch.nan)
 
 
-def fisher_mean(rhos: Tensor) -> Tensor:
+def fisher_mean(rhos: ArrayT) -> ArrayT:
     """Mean of correlations on Fisher's scale, tanh(mean(artanh rho)), along the last dimension.
 
     Shapes:
@@ -67,11 +78,17 @@ def fisher_mean(rhos: Tensor) -> Tensor:
 
     Returns:
         [...]; NaN where every one is NaN.
+
+    Raises:
+        ValueError: not numbers, or one outside [-1, 1].
     """
-    return rhos.clamp(-FISHER_LIMIT, FISHER_LIMIT).atanh().nanmean(-1).tanh()
+    (values,) = _columns("fisher_mean", rhos)
+    if bool((values.abs() > 1 + 1e-6).any()):  # what rounding makes of 1 is let through
+        raise ValueError(f"fisher_mean: correlations lie in [-1, 1], but one is {float(values[values.abs() > 1][0])}")
+    return _as_given(values.clamp(-FISHER_LIMIT, FISHER_LIMIT).atanh().nanmean(-1).tanh(), rhos)
 
 
-def relative_l2(prediction: Tensor, true: Tensor, low: Tensor | float, high: Tensor | float) -> Tensor:
+def relative_l2(prediction: ArrayT, true: ArrayT, low: ArrayT | float, high: ArrayT | float) -> ArrayT:
     """R-l2 x 100: the mean of ((prediction - true) / (high - low))^2 along the last dimension, times 100.
 
     Shapes:
@@ -80,9 +97,33 @@ def relative_l2(prediction: Tensor, true: Tensor, low: Tensor | float, high: Ten
 
     Returns:
         [...]; NaN where the range is empty or n is 0.
+
+    Raises:
+        ValueError: not numbers, or not one of each for every clip.
     """
-    extent = torch.as_tensor(high, dtype=true.dtype) - torch.as_tensor(low, dtype=true.dtype)
-    return 100 * (prediction - true).square().mean(-1) / extent.masked_fill(extent <= 0, torch.nan).square()
+    predicted, wanted = _columns("relative_l2", prediction, true)
+    extent = torch.as_tensor(high, dtype=wanted.dtype) - torch.as_tensor(low, dtype=wanted.dtype)
+    error = 100 * (predicted - wanted).square().mean(-1) / extent.masked_fill(extent <= 0, torch.nan).square()
+    return _as_given(error, prediction, true)
+
+
+def _columns(name: str, *given: Any) -> list[Tensor]:
+    """What `name` was given, as floating tensors with as many values along the last dimension."""
+    try:
+        columns = [torch.as_tensor(one) for one in given]
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{name}: give numbers, as tensors, arrays or lists ({error})") from None
+    columns = [one if one.is_floating_point() else one.double() for one in columns]
+    counts = {one.shape[-1] if one.ndim else 0 for one in columns}
+    if len(counts) > 1 or not all(one.ndim for one in columns):
+        shapes = " and ".join(str(list(one.shape)) for one in columns)
+        raise ValueError(f"{name}: give one number of each for every clip along the last dimension; got {shapes}")
+    return columns
+
+
+def _as_given(result: Tensor, *given: ArrayT) -> ArrayT:
+    """An array in the place of the tensor, where no tensor was given; a number where it is a single one."""
+    return cast(ArrayT, result if any(isinstance(one, Tensor) for one in given) else result.numpy()[()])
 
 
 def _resampled_ranks(values: Tensor, weights: Tensor) -> Tensor:

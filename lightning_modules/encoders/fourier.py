@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from poses.conversion import check_poses
 from poses.skeleton import JOINTS
 
 
@@ -43,6 +44,7 @@ class FourierEncoder(nn.Module):
 
     def __init__(self, in_channels: int = 2, bandwidth: float | list[float] = 2.0, embedding: int = 256) -> None:
         super().__init__()
+        self.in_channels = in_channels
         bandwidths = torch.tensor(bandwidth if isinstance(bandwidth, list) else [bandwidth])
         if min(in_channels, embedding) < 1 or not len(bandwidths) or not bool((bandwidths > 0).all()):
             raise ValueError(
@@ -57,5 +59,6 @@ class FourierEncoder(nn.Module):
 
     def forward(self, poses: Tensor) -> Tensor:
         """Poses [..., 15, C] to embeddings [..., E]."""
+        check_poses(poses.shape, self.in_channels)
         embedding: Tensor = self.features(poses.flatten(-2))
         return embedding

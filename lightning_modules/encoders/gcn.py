@@ -6,6 +6,7 @@ from lightning_modules.encoders.graphs import Graph
 from lightning_modules.encoders.initialisation import Initialisation
 from lightning_modules.encoders.projection import EMBEDDING, projection
 from lightning_modules.encoders.skeleton_conv import SkeletonConv
+from poses.conversion import check_poses
 from poses.skeleton import JOINTS
 
 
@@ -50,6 +51,7 @@ class GCNEncoder(nn.Module):
         initialisation: Initialisation = "glorot",
     ) -> None:
         super().__init__()
+        self.in_channels = in_channels
         if min(in_channels, channels, depth, embedding) < 1:
             raise ValueError(
                 "GCNEncoder: in_channels, channels, depth and embedding must be at least 1; got "
@@ -66,5 +68,6 @@ class GCNEncoder(nn.Module):
 
     def forward(self, poses: Tensor) -> Tensor:
         """Poses [..., 15, C] to embeddings [..., E]."""
+        check_poses(poses.shape, self.in_channels)
         embedding: Tensor = self.projection(self.convolutions(poses).flatten(-2))
         return embedding

@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from lightning_modules.encoders.projection import EMBEDDING, projection
+from poses.conversion import check_poses
 from poses.skeleton import JOINTS
 
 
@@ -19,9 +20,11 @@ class MLPEncoder(nn.Module):
 
     def __init__(self, in_channels: int = 2, embedding: int = EMBEDDING) -> None:
         super().__init__()
+        self.in_channels = in_channels
         self.projection = projection(len(JOINTS) * in_channels, embedding)
 
     def forward(self, poses: Tensor) -> Tensor:
         """Poses [..., 15, C] to embeddings [..., E]."""
+        check_poses(poses.shape, self.in_channels)
         embedding: Tensor = self.projection(poses.flatten(-2))
         return embedding

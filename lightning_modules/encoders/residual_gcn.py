@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from lightning_modules.encoders.graphs import Graph
 from lightning_modules.encoders.projection import EMBEDDING
 from lightning_modules.encoders.skeleton_conv import SkeletonConv
+from poses.conversion import check_poses
 from poses.skeleton import BONES, JOINTS
 
 ROOT: Final = JOINTS.index("pelvis")
@@ -117,6 +118,7 @@ class ResidualGCNEncoder(nn.Module):
         graph_seed: int = 0,
     ) -> None:
         super().__init__()
+        self.in_channels = in_channels
         least = 2 if bone_vectors else 1
         if in_channels < least or min(width, depth, hidden, embedding) < 1:
             raise ValueError(
@@ -134,5 +136,6 @@ class ResidualGCNEncoder(nn.Module):
 
     def forward(self, poses: Tensor) -> Tensor:
         """Poses [..., 15, C] to embeddings [..., E]."""
+        check_poses(poses.shape, self.in_channels)
         embedding: Tensor = self.projection(self.joints(poses).flatten(-2))
         return embedding

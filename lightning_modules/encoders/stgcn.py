@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_modules.encoders.projection import EMBEDDING
+from poses.conversion import check_poses
 from poses.skeleton import BONES, JOINTS
 
 CENTRE: Final = JOINTS.index("pelvis")
@@ -149,6 +150,7 @@ class STGCNEncoder(nn.Module):
         embedding: int = EMBEDDING,
     ) -> None:
         super().__init__()
+        self.in_channels = in_channels
         widths = [in_channels, *channels]
         if min(*widths, *strides, kernel, embedding) < 1:
             raise ValueError(
@@ -172,6 +174,7 @@ class STGCNEncoder(nn.Module):
 
     def forward(self, poses: Tensor) -> Tensor:
         """Windows [..., L, 15, C] to embeddings [..., E]."""
+        check_poses(poses.shape, self.in_channels, windows=True)
         rows: Tensor = self.data_norm(poses.reshape(-1, poses.shape[-2] * poses.shape[-1]))
         features = self.blocks(rows.view(-1, *poses.shape[-3:])).mean((1, 2))
         embedding: Tensor = self.linear(features).view(*poses.shape[:-3], self.linear.out_features)

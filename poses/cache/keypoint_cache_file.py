@@ -179,7 +179,7 @@ def _provenance(metadata: bytes | None) -> Provenance:
     if facts.get("skeleton") != SKELETON:
         raise InputError(
             f"skeleton {facts.get('skeleton')!r} instead of {SKELETON!r}; convert the joints with "
-            "poses.skeleton.convert and write the clip again"
+            "poses.convert and write the clip again"
         )
     values: list[Any] = [facts.get(name) for name in Provenance.__dataclass_fields__]
     if not values[0] or any(value is not None and not isinstance(value, str) for value in values):

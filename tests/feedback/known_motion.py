@@ -12,7 +12,8 @@ from datamodules.speed21 import read_metadata, read_skeletons, skeleton_path
 from datamodules.synthetic_motion.synthetic import perform
 from feedback.explanations import PARTS, angles, turned
 from feedback.subjects import Subject
-from poses.skeleton import JOINTS, convert
+from poses.conversion import convert
+from poses.skeleton import JOINTS
 
 Floats = NDArray[np.float64]
 

@@ -14,7 +14,7 @@ from feedback.measure import PoseModel
 from feedback.performance_picture import performance_picture
 from feedback.performances import compare_performances
 from feedback.subjects import Subject
-from poses.skeleton import flip
+from poses.conversion import flip
 from tests.feedback.known_motion import filmed, in_a_row, subject, turned_by
 from tests.feedback.stick_video import stick_video
 

@@ -9,7 +9,8 @@ from errors import InputError
 from feedback.measure import PoseModel
 from feedback.performances import Mirror
 from feedback.single_poses import compare_poses
-from poses.skeleton import BONES, JOINTS, flip
+from poses.conversion import flip
+from poses.skeleton import BONES, JOINTS
 from tests.feedback.people import pose, subject
 
 

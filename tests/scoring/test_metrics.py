@@ -1,4 +1,5 @@
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -101,3 +102,35 @@ def test_relative_l2_equals_slow_loop() -> None:
 def test_undefined_relative_l2() -> None:
     assert relative_l2(torch.ones(2), torch.ones(2), 1, 1).isnan()
     assert relative_l2(torch.ones(0), torch.ones(0), 0, 1).isnan()
+
+
+def test_arrays_and_lists_give_arrays() -> None:
+    a, b = torch.randn(2, 3, 8, generator=torch.Generator().manual_seed(0))
+    rho = spearman(a.numpy(), b.numpy())
+    assert isinstance(rho, np.ndarray)
+    np.testing.assert_array_equal(rho, spearman(a, b))
+    mean = fisher_mean(rho)
+    assert isinstance(mean, np.float64)
+    assert mean == fisher_mean(torch.from_numpy(rho))
+    assert relative_l2(a.numpy(), b.numpy(), 0, 1) == pytest.approx(relative_l2(a, b, 0, 1).numpy())
+    assert spearman([1, 2, 3], [10, 30, 20]) == pytest.approx(0.5)
+    assert relative_l2([1, 2], [1, 4], 0, 4) == pytest.approx(12.5)
+    assert spearman(torch.tensor([1, 2, 3]), torch.tensor([3, 2, 1])) == -1
+    assert isinstance(spearman(a, b.numpy()), torch.Tensor)
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: spearman(np.arange(5), np.arange(4)), r"one number of each for every clip .*got \[5\] and \[4\]"),
+        (lambda: spearman(np.arange(1), np.arange(4)), r"got \[1\] and \[4\]"),
+        (lambda: spearman(np.float64(3), np.float64(3)), r"got \[\] and \[\]"),
+        (lambda: spearman(["a", "b"], [1, 2]), "spearman: give numbers"),
+        (lambda: spearman(np.array(["a", "b"]), np.arange(2)), "spearman: give numbers"),
+        (lambda: fisher_mean(np.array([0.5, -1.5])), r"lie in \[-1, 1\], but one is -1.5"),
+        (lambda: relative_l2(torch.ones(3), torch.ones(2), 0, 1), r"relative_l2: .*got \[3\] and \[2\]"),
+    ],
+)
+def test_what_is_no_column_of_clips_is_refused(call: Callable[[], object], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        call()

@@ -118,3 +118,16 @@ def test_state_dict_survives_weights_only(name: str) -> None:
     torch.save(encoder.state_dict(), buffer)
     buffer.seek(0)
     encoder.load_state_dict(torch.load(buffer, weights_only=True))
+
+
+@pytest.mark.parametrize("name", [*ENCODERS, *WINDOW_ENCODERS])
+def test_a_wrong_shape_is_told_in_the_fields_words(name: str) -> None:
+    encoder = ENCODERS.get(name) or WINDOW_ENCODERS[name]
+    channels = CHANNELS.get(name, 2)
+    with pytest.raises(ValueError, match=r"17 joints, expected the 15 of poses\.JOINTS; poses\.convert\("):
+        encoder(torch.rand(4, 6, 17, channels))
+    with pytest.raises(ValueError, match=rf"15, {channels}\], not \[4, 6, 15, {channels + 1}\]"):
+        encoder(torch.rand(4, 6, 15, channels + 1))
+    short = torch.rand(15, 2) if name in WINDOW_ENCODERS else torch.rand(15 * channels)
+    with pytest.raises(ValueError, match="poses must have shape"):
+        encoder(short)

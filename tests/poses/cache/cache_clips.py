@@ -14,7 +14,7 @@ from poses.cache.keypoint_cache import (
     write_clip,
 )
 
-REPO = Path(__file__).resolve().parents[2]
+REPO = Path(__file__).resolve().parents[3]
 PROVENANCE = Provenance("test", "detector", "estimator", "0" * 64)
 
 
