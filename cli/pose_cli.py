@@ -19,7 +19,7 @@ from errors import InputError
 from lightning_modules.callbacks.peer_watch import PeerWatch
 from lightning_modules.callbacks.run_record import RunRecord
 from run_folder.checkpoint_io import load_checkpoint
-from run_folder.folder import run_of_checkpoint, versions
+from run_folder.layout import BEST, CONFIG, run_of_checkpoint, versions
 
 RUN_FOLDER = "run_folder.folder.RunFolder"
 SAME_CLIPS = {
@@ -117,7 +117,7 @@ def _newest_checkpoint(config: Namespace, mine: dict[str, Any]) -> Path:
     others = 0
     for parent in parents:
         for _, run in reversed(versions(parent)):
-            found = run / "checkpoints" / "best.ckpt"
+            found = run / BEST
             if found.exists() and not _differing(load_checkpoint(found), mine, resuming=False):
                 return found
             others += found.exists()
@@ -146,7 +146,7 @@ def _check_settings(saved: dict[str, Any], mine: dict[str, Any], checkpoint: Pat
         more = f" (and {len(differing) - 1} more)" if len(differing) > 1 else ""
         why = "a resumed run goes on with its own settings" if resuming else "a checkpoint is used as it was trained"
         run = run_of_checkpoint(checkpoint)
-        how = f"use --config {run / 'config.yaml'}" if run else "use the config it was trained with"
+        how = f"use --config {run / CONFIG}" if run else "use the config it was trained with"
         raise InputError(
             f"{checkpoint}: trained with {key.replace('init_args.', '')} = {theirs}, given {ours}{more}; {why}: {how}, "
             "or train anew"

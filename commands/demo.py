@@ -32,16 +32,16 @@ def run(arguments: Sequence[str]) -> int:
     options, others = parser.parse_known_args(arguments[1:])
 
     from cli.pose_cli import train
-    from run_folder.folder import versions
+    from run_folder.layout import BEST, FIGURE, versions
 
     words = ["--config", CONFIG, "--trainer.enable_model_summary", "false", *others]
     # whole paths: Lightning warns about checkpoints that seem to have moved
     words += ["--trainer.logger.save_dir", str(options.folder.resolve())]
     train(["fit", *words])
     _, folder = versions(options.folder / Path(CONFIG).stem)[-1]
-    train(["test", *words, "--ckpt_path", str(folder / "checkpoints" / "best.ckpt")])
+    train(["test", *words, "--ckpt_path", str(folder / BEST)])
     print(
-        f"\nThe picture: {folder / 'test' / 'figure.png'}\n"
+        f"\nThe picture: {folder / 'test' / FIGURE}\n"
         "How to read this: the data are synthetic; rho is 1 for a predictor that ranks the clips of an action as their "
         "scores do and\n0 for chance, and the model (reference, vote, ridge) is worth its training only where it beats "
         "the trivial predictors below it."

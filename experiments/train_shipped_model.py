@@ -22,7 +22,7 @@ from feedback.explanations import PARTS, turned
 from feedback.measure import PoseModel
 from files import write_atomically
 from run_folder.checkpoint_io import load_checkpoint
-from run_folder.folder import versions
+from run_folder.layout import BEST, versions
 
 OUTPUT = Path(__file__).resolve().parents[1] / "models" / "gcn-psn-demo.ckpt"
 SEEDS = (0, 1, 2)
@@ -132,7 +132,7 @@ def _train(seed: int, data: Path, folder: Path) -> tuple[Path, float]:
         ]
     )  # fmt: skip
     _, run = versions(folder / "shipped")[-1]
-    path = run / "checkpoints" / "best.ckpt"
+    path = run / BEST
     return path, float(load_checkpoint(path)["state_dict"]["best_spearman"])
 
 

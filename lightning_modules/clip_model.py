@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from errors import InputError
 from lightning_modules.collector import ClipCollector
 from poses.batches import ClipBatch, EmbeddedClips
+from run_folder.history import BEST_RHO, COLLAPSED, RHO, SPREAD, rho_of
+from run_folder.layout import CONFIG
 from scoring.collapse import is_collapsed, spread
 from scoring.evaluation import Evaluation, evaluate
 from scoring.scorers import ClipScorer
@@ -106,7 +108,7 @@ class ClipModel(LightningModule):
         self.scored = queries
         fitting = self.trainer.state.fn == "fit"
         metrics = self.validate_clips(queries, exemplars, self._data().headline, fitting)
-        self.log("val/spearman", metrics.pop("val/spearman"), prog_bar=True, sync_dist=True)
+        self.log(RHO, metrics.pop(RHO), prog_bar=True, sync_dist=True)
         self.log_dict(metrics, sync_dist=True)
         if not fitting:
             self.evaluate_clips(queries, exemplars, self._data())
@@ -126,19 +128,19 @@ class ClipModel(LightningModule):
         def quality(prediction: Tensor) -> float:
             return headline_rho(queries, prediction, headline)
 
-        metrics = {"val/spearman": 0.0}
+        metrics = {RHO: 0.0}
         for scorer in self._scorers():
             if fitting:
                 self.predictions[scorer.name] = scorer.choose(queries, exemplars, quality)
             else:
                 self.predictions[scorer.name] = scorer(queries, exemplars)
-            metrics[f"val/spearman_{scorer.name}"] = quality(self.predictions[scorer.name])
-        metrics["val/spearman"] = metrics[f"val/spearman_{self._scorers()[0].name}"]
+            metrics[rho_of(scorer.name)] = quality(self.predictions[scorer.name])
+        metrics[RHO] = metrics[rho_of(self._scorers()[0].name)]
         if fitting:
-            self.best_spearman.fill_(max(self.best_spearman.item(), metrics["val/spearman"]))
-            metrics["val/spearman_best"] = self.best_spearman.item()
+            self.best_spearman.fill_(max(self.best_spearman.item(), metrics[RHO]))
+            metrics[BEST_RHO] = self.best_spearman.item()
         self._check_collapse(queries)
-        return metrics | {"val/collapsed": float(self.collapsed), "val/spread": float(spread(queries.embedding))}
+        return metrics | {COLLAPSED: float(self.collapsed), SPREAD: float(spread(queries.embedding))}
 
     def on_test_epoch_end(self) -> None:
         """Score the test part with the options chosen on validation."""
@@ -207,5 +209,5 @@ class ClipModel(LightningModule):
             if shapes[0] != shapes[1]:
                 raise InputError(
                     f"the checkpoint is of another model: {name} is {shapes[0]} there and {shapes[1]} in this config; "
-                    "use the config.yaml in the checkpoint's run folder"
+                    f"use the {CONFIG} in the checkpoint's run folder"
                 )

@@ -14,7 +14,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from errors import InputError
 from files import write_atomically
-from run_folder.folder import METRICS, read_metrics
+from run_folder.history import STEP, read_metrics
 
 if TYPE_CHECKING:
     from wandb import Run
@@ -76,16 +76,15 @@ class WandbLog(WandbLogger):
 
     def catch_up(self) -> None:
         """Log the rows of metrics.csv that no process has logged to its end: of a killed one, or one without W&B."""
-        for row in _rows(self._folder)[_state(self._folder)["rows"] :]:
-            step = row.pop("step")
-            values = {key: float(value) for key, value in row.items() if value}
-            self.log_metrics(values, int(step) if step else None)
+        for row in read_metrics(self._folder)[1][_state(self._folder)["rows"] :]:
+            values = {key: float(value) for key, value in row.items() if value and key != STEP}
+            self.log_metrics(values, int(row[STEP]) if row[STEP] else None)
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
         """End the run here and write what is left of it; `status` is Lightning's, "success" or "failed"."""
         self.experiment.finish(exit_code=int(status != "success"))
-        _keep(self._folder, {**_state(self._folder), "rows": len(_rows(self._folder))})
+        _keep(self._folder, {**_state(self._folder), "rows": len(read_metrics(self._folder)[1])})
         if os.environ.get(_DATA_DIR) == _data_folder(self._folder):
             del os.environ[_DATA_DIR]
 
@@ -194,8 +193,3 @@ def _keep(folder: Path, state: Mapping[str, Any]) -> None:
 
 def _data_folder(folder: Path) -> str:
     return str((folder / "wandb" / "data").resolve())
-
-
-def _rows(folder: Path) -> list[dict[str, str]]:
-    path = folder / METRICS
-    return read_metrics(path)[1] if path.exists() else []

@@ -1,38 +1,28 @@
 """Reading and writing checkpoints: whole or absent, and never executing what a file says."""
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
 import torch
 import yaml
-from lightning.fabric.plugins import TorchCheckpointIO
 
 from errors import InputError
 from files import write_atomically
 
 
-class SafeCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint under a temporary name in its own folder, reads with `weights_only=True` whatever is asked.
+def write_checkpoint(checkpoint: Mapping[str, Any], path: Path) -> None:
+    """Write a checkpoint under a temporary name in its own folder, which is made if need be.
 
     Lightning's own writes to the system's temporary folder first: from another disk the last step is a copy, and a
     process killed in it leaves half a checkpoint.
     """
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
-        """Write `checkpoint` to `path`, making its folder."""
-        buffer = io.BytesIO()  # writing to a buffer first: torch hides a full disk behind a RuntimeError
-        torch.save(checkpoint, buffer)
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, buffer.getvalue())
-
-    def load_checkpoint(
-        self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = True
-    ) -> dict[str, Any]:
-        """Read a checkpoint as data."""
-        return load_checkpoint(path, map_location)
+    buffer = io.BytesIO()  # writing to a buffer first: torch hides a full disk behind a RuntimeError
+    torch.save(checkpoint, buffer)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, buffer.getvalue())
 
 
 def load_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:

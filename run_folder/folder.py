@@ -1,18 +1,31 @@
-"""The folder of a run: config, versions, metrics.csv, checkpoints, and what validation and test write."""
+"""By what Lightning writes into a run's folder: the logger of metrics.csv, and the plugin that writes checkpoints."""
 
-import csv
-import io
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 from lightning import Trainer
+from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
-from files import write_atomically
+from run_folder.checkpoint_io import load_checkpoint, write_checkpoint
+from run_folder.history import STEP, MetricsFile
+from run_folder.layout import versions
 
-METRICS = "metrics.csv"
+
+class SafeCheckpointIO(TorchCheckpointIO):
+    """Writes and reads checkpoints as `run_folder.checkpoint_io` does: with `weights_only=True` whatever is asked."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
+        """Write `checkpoint` to `path`, making its folder."""
+        write_checkpoint(checkpoint, Path(path))
+
+    def load_checkpoint(
+        self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = True
+    ) -> dict[str, Any]:
+        """Read a checkpoint as data."""
+        return load_checkpoint(path, map_location)
 
 
 class RunFolder(Logger):
@@ -36,7 +49,7 @@ class RunFolder(Logger):
         self._name = name
         self._version = version
         self._folder = None if folder is None else Path(folder)
-        self._columns: list[str] = []
+        self._metrics: MetricsFile | None = None
 
     @property
     def name(self) -> str:
@@ -75,31 +88,17 @@ class RunFolder(Logger):
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Append a row; a metric that the file has no column for adds one."""
-        row: dict[str, Any] = {"step": "" if step is None else step, **metrics}
-        path = Path(self.log_dir) / METRICS
-        if not self._columns and path.exists():
-            self._columns = read_metrics(path)[0]
-        if new := [key for key in row if key not in self._columns]:
-            rows = read_metrics(path)[1] if path.exists() else []
-            self._columns += new
-            _write(path, self._columns, [*rows, row])
-            return
-        line = io.StringIO()
-        csv.DictWriter(line, self._columns, restval="").writerow(row)
-        try:
-            with path.open("a", newline="") as file:
-                file.write(line.getvalue())
-        except OSError as error:
-            error.filename = str(path)
-            raise
+        self._file().append({STEP: "" if step is None else step, **metrics})
 
     @rank_zero_only
     def rewind(self, step: int) -> None:
         """Take out the rows of steps from `step` on: a run resumed there writes them again."""
-        path = Path(self.log_dir) / METRICS
-        if path.exists():
-            self._columns, rows = read_metrics(path)
-            _write(path, self._columns, [row for row in rows if row["step"] and int(row["step"]) < step])
+        self._file().rewind(step)
+
+    def _file(self) -> MetricsFile:
+        if self._metrics is None:
+            self._metrics = MetricsFile(Path(self.log_dir))
+        return self._metrics
 
     def _make(self) -> Path:
         if self._version is not None:
@@ -118,20 +117,6 @@ class RunFolder(Logger):
                 return folder
 
 
-def read_metrics(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Columns and rows of a metrics.csv, without the half line that a killed process may leave at its end."""
-    with path.open(newline="") as file:
-        reader = csv.DictReader(file)
-        rows = [row for row in reader if None not in row.values()]  # DictReader's value of a field that is missing
-        return list(reader.fieldnames or []), rows
-
-
-def versions(parent: Path) -> list[tuple[int, Path]]:
-    """Runs in `parent`, oldest first: (number, folder)."""
-    found = [(folder.name.removeprefix("version_"), folder) for folder in parent.glob("version_*")]
-    return sorted((int(number), folder) for number, folder in found if number.isdigit())
-
-
 def folder_of(trainer: Trainer) -> Path:
     """Where the trainer's run keeps its files: its RunFolder, else the first logger's folder, else the default one.
 
@@ -145,20 +130,6 @@ def folder_of(trainer: Trainer) -> Path:
     return folder
 
 
-def run_of_checkpoint(checkpoint: Path) -> Path | None:
-    """The run folder that a checkpoint lies in, if it lies in one."""
-    folder = checkpoint.resolve().parent
-    return folder.parent if folder.name == "checkpoints" and (folder.parent / "config.yaml").exists() else None
-
-
 def _rank() -> int:
     rank: int = getattr(rank_zero_only, "rank", 0)  # set by Lightning on every process
     return rank
-
-
-def _write(path: Path, columns: list[str], rows: list[dict[str, Any]]) -> None:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_atomically(path, text.getvalue())

@@ -1,13 +1,88 @@
-"""metrics.csv of a run, epoch by epoch."""
+"""metrics.csv of a run: a row a call, written at once; read again row by row, or epoch by epoch."""
 
 import csv
+import io
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Final
 
-from errors import InputError
+from files import write_atomically
+from run_folder.layout import METRICS, reading
 
-VALIDATION = "val/spearman"
+STEP: Final = "step"
+EPOCH: Final = "epoch"
+LOSS: Final = "train/loss"
+RHO: Final = "val/spearman"
+"""Of the scorer that chooses the epoch; that of each scorer is in `rho_of`."""
+BEST_RHO: Final = "val/spearman_best"
+COLLAPSED: Final = "val/collapsed"
+SPREAD: Final = "val/spread"
+
+
+def rho_of(scorer: str, part: str = "val") -> str:
+    """Column of a scorer's rho on a part: val in training, validate or test."""
+    return f"{part}/spearman_{scorer}"
+
+
+class MetricsFile:
+    """Writes metrics.csv of a run's folder, and goes on with the one that is there.
+
+    Args:
+        folder: of the run.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / METRICS
+        self._columns, _ = read_metrics(folder)
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Add a row at once; a metric that the file has no column for adds one."""
+        if new := [key for key in row if key not in self._columns]:
+            rows = read_metrics(self._path.parent)[1]
+            self._columns += new
+            self._write([*rows, row])
+            return
+        line = io.StringIO()
+        csv.DictWriter(line, self._columns, restval="").writerow(row)
+        try:
+            with self._path.open("a", newline="") as file:
+                file.write(line.getvalue())
+        except OSError as error:
+            error.filename = str(self._path)
+            raise
+
+    def rewind(self, step: int) -> None:
+        """Take out the rows of steps from `step` on: a run resumed there writes them again."""
+        if self._path.exists():
+            self._columns, rows = read_metrics(self._path.parent)
+            self._write([row for row in rows if row[STEP] and int(row[STEP]) < step])
+
+    def _write(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, self._columns, restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_atomically(self._path, text.getvalue())
+
+
+def read_metrics(folder: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """Columns and rows of a run's metrics.csv, without the half line that a killed process may leave at its end.
+
+    Both are empty where there is no such file.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    path = folder / METRICS
+    if not path.exists():
+        return [], []
+    with reading(path), path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        # DictReader's value of a field that is missing is None, and its key of those that are too many
+        rows = [row for row in reader if None not in row and None not in row.values()]
+        return list(reader.fieldnames or []), rows
 
 
 @dataclass(frozen=True)
@@ -38,8 +113,8 @@ class History:
         return None if self.best is None else self.validation.get(scorer, {}).get(self.best)
 
 
-def read_history(path: Path) -> History:
-    """What metrics.csv says; half a line at its end, of a killed run, is left out.
+def read_history(folder: Path) -> History:
+    """What metrics.csv of a run's folder says of its epochs.
 
     Raises:
         InputError: it cannot be read.
@@ -48,24 +123,20 @@ def read_history(path: Path) -> History:
     validation: dict[str, dict[int, float]] = {}
     collapsed: set[int] = set()
     last = -1
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        for row in rows:
-            if None in row or None in row.values() or not row.get("epoch"):
+    with reading(folder / METRICS):
+        for row in read_metrics(folder)[1]:
+            if not row.get(EPOCH):
                 continue
-            epoch = int(float(row["epoch"]))
+            epoch = int(float(row[EPOCH]))
             found = {name: value for name, text in row.items() if text and math.isfinite(value := float(text))}
-            if "train/loss" in found:
-                losses.setdefault(epoch, []).append(found["train/loss"])
-            if "val/collapsed" in found:
+            if LOSS in found:
+                losses.setdefault(epoch, []).append(found[LOSS])
+            if COLLAPSED in found:
                 last = max(last, epoch)
-                if found["val/collapsed"] > 0:
+                if found[COLLAPSED] > 0:
                     collapsed.add(epoch)
             for name, value in found.items():
-                if name == VALIDATION or (name.startswith(f"{VALIDATION}_") and name != f"{VALIDATION}_best"):
-                    validation.setdefault(name.removeprefix(VALIDATION).removeprefix("_"), {})[epoch] = value
-    except (OSError, ValueError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from error
+                if name == RHO or (name.startswith(rho_of("")) and name != BEST_RHO):
+                    validation.setdefault(name.removeprefix(RHO).removeprefix("_"), {})[epoch] = value
     means = {epoch: sum(values) / len(values) for epoch, values in losses.items()}
     return History(means, validation, frozenset(collapsed), last)

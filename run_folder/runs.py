@@ -16,14 +16,14 @@ import yaml
 
 from errors import InputError
 from run_folder.history import History, read_history
+from run_folder.layout import CONFIG, METRICS, RECORD, VERSIONS, is_run
 from run_folder.results import RunResult, load_yaml, read_result
-from run_folder.trial import RECORD, Label, Record, read_record
+from run_folder.trial import Label, Record, read_record
 
 State = Literal["finished", "stopped", "failed", "unfinished", "unreadable"]
 
 SEED = ("seed", "seed_everything")
 FOLD = ("fold", "data.fold", "data.init_args.fold")
-_BESIDE_CONFIG = ("metrics.csv", "versions.json", "checkpoints", "test")
 _ROBUSTNESS = ("perturbation", "unit", "level", "clip", "action", "score")
 _COST = ("parameters", "fit_seconds", "members", "milliseconds_per_clip")
 _Content = TypeVar("_Content")
@@ -128,7 +128,7 @@ def find_runs(given: Sequence[Path]) -> list[tuple[str, Path]]:
         place = top.resolve()
         for parent, folders, _ in os.walk(place):
             folder = Path(parent)
-            if _is_run(folder):
+            if is_run(folder):
                 name = str(Path(place.name or "run") / folder.relative_to(place))
                 found.setdefault(folder, (name, folder))
                 folders.clear()
@@ -161,7 +161,7 @@ def read_run(name: str, folder: Path) -> Run:
         return None
 
     record = read(RECORD, lambda path: read_record(path.parent), wanted=False)
-    text, config = read("config.yaml", _read_config) or ("", None)
+    text, config = read(CONFIG, _read_config) or ("", None)
     tested = (folder / "test" / "metrics.json").is_file()
     return Run(
         name=name,
@@ -169,8 +169,8 @@ def read_run(name: str, folder: Path) -> Run:
         record=record,
         config=config,
         config_text=text,
-        versions=read("versions.json", _read_mapping),
-        history=read("metrics.csv", read_history),
+        versions=read(VERSIONS, _read_mapping),
+        history=read(METRICS, lambda path: read_history(path.parent)),
         result=read("test/metrics.json", lambda path: read_result(path.parents[1])),
         pairs=read("test/pairs.json", _read_pairs, wanted=tested) or (),
         attention=read("test/attention.npy", _read_attention, wanted=False),
@@ -191,13 +191,6 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[name] = value
     return flat
-
-
-def _is_run(folder: Path) -> bool:
-    if (folder / RECORD).is_file():
-        return True
-    # W&B keeps a config.yaml too, in folders of its own
-    return (folder / "config.yaml").is_file() and any((folder / name).exists() for name in _BESIDE_CONFIG)
 
 
 def _read_config(path: Path) -> tuple[str, Mapping[str, Any]]:

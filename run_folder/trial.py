@@ -4,13 +4,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from errors import InputError
 from files import write_atomically
-
-RECORD = "trial.json"
-"""File in the folder of a trial."""
+from run_folder.layout import RECORD, reading
 
 Status = Literal["finished", "failed", "stopped"]
 Label = str | int | float | bool | None
@@ -79,11 +77,9 @@ def read_record(folder: Path) -> Record | None:
     path = folder / RECORD
     if not path.is_file():
         return None
-    try:
+    with reading(path, "remove it to train that trial again"):
         found: dict[str, Any] = json.loads(path.read_bytes())
         record = Record(**{**found, "arguments": tuple(found["arguments"])})
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{path}: is no record of a trial ({error}); remove it to train that trial again") from error
-    if record.status not in ("finished", "failed", "stopped") or record.kind not in ("sweep", "ablation"):
-        raise InputError(f"{path}: unknown status {record.status!r} or kind {record.kind!r}; remove it to train again")
+        if record.status not in get_args(Status) or record.kind not in ("sweep", "ablation"):
+            raise ValueError(f"unknown status {record.status!r} or kind {record.kind!r}")
     return record

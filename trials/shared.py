@@ -5,7 +5,8 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from run_folder.trial import RECORD, Trial, read_record
+from run_folder.layout import BEST, RECORD
+from run_folder.trial import Trial, read_record
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def jobs_of(rows: Iterable[tuple[Row, Hashable]], output: Path) -> list[Job]:
 
 
 def _trained_here(folder: Path) -> bool:
-    checkpoints = folder / "checkpoints"
+    checkpoints = (folder / BEST).parent
     return checkpoints.is_dir() and not checkpoints.is_symlink()
 
 

@@ -21,8 +21,9 @@ from lightning_modules.callbacks.run_monitor import RunMonitor
 from lightning_modules.callbacks.run_record import RunRecord
 from lightning_modules.pose_similarity import PoseSimilarity
 from lightning_modules.stacked.stacked_similarity import StackedPoseSimilarity
-from run_folder.checkpoint_io import SafeCheckpointIO, load_checkpoint
-from run_folder.folder import RunFolder
+from run_folder.checkpoint_io import load_checkpoint
+from run_folder.folder import RunFolder, SafeCheckpointIO
+from run_folder.layout import LAST
 from run_folder.trial import Trial
 from trials.stored_runs import data_key
 
@@ -136,7 +137,7 @@ def words(trial: Trial, folder: Path) -> list[str]:
 
 
 def _fit_alone(trial: Trial, folder: Path) -> str | None:
-    last = folder / "checkpoints" / "last.ckpt"
+    last = folder / LAST
     if last.is_file() and _run([*words(trial, folder), f"--ckpt_path={last}"]) is None:
         return None
     if last.is_file():  # a checkpoint that cannot be gone on from, such as that of another version

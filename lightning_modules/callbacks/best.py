@@ -1,9 +1,13 @@
 """The checkpoint that validation likes best."""
 
+from pathlib import Path
+
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from run_folder.folder import folder_of
+from run_folder.history import RHO
+from run_folder.layout import BEST
 
 
 class BestCheckpoint(ModelCheckpoint):
@@ -14,8 +18,8 @@ class BestCheckpoint(ModelCheckpoint):
 
     def __init__(self) -> None:
         super().__init__(
-            filename="best",
-            monitor="val/spearman",
+            filename=Path(BEST).stem,
+            monitor=RHO,
             mode="max",
             save_top_k=1,
             auto_insert_metric_name=False,
@@ -26,5 +30,5 @@ class BestCheckpoint(ModelCheckpoint):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Put it into the run's folder; by an absolute path, or a resumed run forgets the best one."""
-        self.dirpath = str((folder_of(trainer) / "checkpoints").resolve())
+        self.dirpath = str((folder_of(trainer) / BEST).parent.resolve())
         super().setup(trainer, pl_module, stage)

@@ -11,8 +11,10 @@ from lightning import Callback, LightningModule, Trainer
 from lightning_modules.callbacks.best import BestCheckpoint
 from lightning_modules.callbacks.run_record import write_record
 from lightning_modules.stacked.stacked_similarity import StackedPoseSimilarity
-from run_folder.checkpoint_io import SafeCheckpointIO
+from run_folder.checkpoint_io import write_checkpoint
 from run_folder.folder import RunFolder
+from run_folder.history import EPOCH, LOSS, RHO
+from run_folder.layout import BEST, LAST
 
 
 @dataclass(frozen=True)
@@ -30,9 +32,9 @@ class MemberRun:
     command: Sequence[str]
 
     @property
-    def checkpoints(self) -> Path:
-        """Folder of its checkpoints."""
-        return (Path(self.folder.log_dir) / "checkpoints").resolve()
+    def place(self) -> Path:
+        """The same as a path."""
+        return Path(self.folder.log_dir).resolve()
 
 
 class MemberRuns(Callback):
@@ -50,14 +52,13 @@ class MemberRuns(Callback):
         self.runs = list(runs)
         self.whole = whole
         self.every_n_steps = every_n_steps
-        self._io = SafeCheckpointIO()
         self._due: list[tuple[int, str]] = []  # members and the files of theirs that the next checkpoint makes
         self._best: list[tuple[float, bool]] = [(float("-inf"), False) for _ in runs]
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Write what it takes to repeat every member."""
         for run in self.runs:
-            folder = Path(run.folder.log_dir)
+            folder = run.place
             folder.mkdir(parents=True, exist_ok=True)
             if not (folder / "config.yaml").exists():
                 write_record(folder, run.config, run.command)
@@ -74,7 +75,7 @@ class MemberRuns(Callback):
         step = trainer.global_step
         if (step - 1) % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]  # not declared by Trainer
             for run, loss in zip(self.runs, outputs["losses"].tolist(), strict=True):
-                run.folder.log_metrics({"epoch": trainer.current_epoch, "train/loss": loss}, step=step - 1)
+                run.folder.log_metrics({EPOCH: trainer.current_epoch, LOSS: loss}, step=step - 1)
         if step % self.every_n_steps == 0 and batch_idx + 1 < trainer.num_training_batches:
             trainer.save_checkpoint(self.whole, weights_only=False)
 
@@ -82,19 +83,19 @@ class MemberRuns(Callback):
         """Log every member's validation, and see whose is the best so far."""
         assert isinstance(pl_module, StackedPoseSimilarity)
         for i, (run, metrics) in enumerate(zip(self.runs, pl_module.metrics, strict=True)):
-            run.folder.log_metrics({**metrics, "epoch": trainer.current_epoch}, step=trainer.global_step - 1)
-            rho = metrics["val/spearman"]
+            run.folder.log_metrics({**metrics, EPOCH: trainer.current_epoch}, step=trainer.global_step - 1)
+            rho = metrics[RHO]
             rho = float("-inf") if rho != rho else rho  # an undefined rho is the lowest
             highest, any_yet = self._best[i]
             if not any_yet or rho > highest:
                 self._best[i] = (rho, True)
-                self._due.append((i, "best.ckpt"))
+                self._due.append((i, BEST))
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the checkpoints that are due, and the stack's own."""
         over = trainer.current_epoch + 1 == trainer.max_epochs or trainer.global_step == trainer.max_steps
         if over:
-            self._due += [(i, "last.ckpt") for i in range(len(self.runs))]
+            self._due += [(i, LAST) for i in range(len(self.runs))]
         trainer.save_checkpoint(self.whole, weights_only=False)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -103,7 +104,7 @@ class MemberRuns(Callback):
         for i, name in self._due:
             own = pl_module.member_checkpoint(i, checkpoint) | {"config": self.runs[i].config}
             own["callbacks"] = {BestCheckpoint().state_key: self._best_state(i)}
-            self._io.save_checkpoint(own, self.runs[i].checkpoints / name)
+            write_checkpoint(own, self.runs[i].place / name)
         self._due = []
 
     def state_dict(self) -> dict[str, Any]:
@@ -115,9 +116,9 @@ class MemberRuns(Callback):
         self._best = [(float(rho), bool(seen)) for rho, seen in state["best"]]
 
     def _best_state(self, index: int) -> dict[str, Any]:
-        best, folder = BestCheckpoint(), self.runs[index].checkpoints
-        path, rho = str(folder / "best.ckpt"), torch.tensor(self._best[index][0])
-        best.dirpath, best.best_model_path, best.kth_best_model_path = str(folder), path, path
+        best, file = BestCheckpoint(), self.runs[index].place / BEST
+        path, rho = str(file), torch.tensor(self._best[index][0])
+        best.dirpath, best.best_model_path, best.kth_best_model_path = str(file.parent), path, path
         best.best_model_score = best.current_score = best.kth_value = rho
         best.best_k_models = {path: rho}
         return best.state_dict()

@@ -14,6 +14,7 @@ from lightning import Callback, LightningModule, Trainer
 from torch.distributed import DistError
 
 from run_folder.folder import folder_of
+from run_folder.layout import LAST
 
 NEWS = 5.0
 """Seconds between a broken connection and the end of the process on its other side."""
@@ -58,7 +59,7 @@ class PeerWatch(Callback):
         if trainer.world_size == 1:
             return
         self._rank = trainer.global_rank
-        self._checkpoint = folder_of(trainer) / "checkpoints" / "last.ckpt" if stage == "fit" else None
+        self._checkpoint = folder_of(trainer) / LAST if stage == "fit" else None
         mine = Peer(os.getpid(), _machine())
         self._peers = [trainer.strategy.broadcast(mine, src=rank) for rank in range(trainer.world_size)]
         self._over.clear()

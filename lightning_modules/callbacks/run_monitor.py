@@ -1,6 +1,5 @@
 """What keeps a run: the loss in metrics.csv, and a checkpoint to resume from."""
 
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,6 +8,8 @@ from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
 
 from run_folder.folder import RunFolder, folder_of
+from run_folder.history import EPOCH, LOSS
+from run_folder.layout import LAST
 
 
 class RunMonitor(Checkpoint):
@@ -80,7 +81,7 @@ class RunMonitor(Checkpoint):
             # of the batch of all processes, not of this one's share
             loss: Tensor = trainer.strategy.reduce(outputs["loss"].clone(), reduce_op="mean")
             for logger in trainer.loggers:
-                logger.log_metrics({"epoch": trainer.current_epoch, "train/loss": loss.item()}, step=step - 1)
+                logger.log_metrics({EPOCH: trainer.current_epoch, LOSS: loss.item()}, step=step - 1)
         if step % self.every_n_steps == 0 and batch_idx + 1 < trainer.num_training_batches:
             self._save(trainer)
 
@@ -89,4 +90,4 @@ class RunMonitor(Checkpoint):
         self._save(trainer)
 
     def _save(self, trainer: Trainer) -> None:
-        trainer.save_checkpoint(Path(folder_of(trainer)) / "checkpoints" / "last.ckpt", weights_only=False)
+        trainer.save_checkpoint(folder_of(trainer) / LAST, weights_only=False)

@@ -6,9 +6,7 @@ from lightning import Callback, LightningModule, Trainer
 
 from files import write_atomically
 from run_folder.folder import folder_of
-
-STOP = "stop"
-"""File in the run's folder; empty as a request, with the number of epochs when training has ended."""
+from run_folder.layout import STOP
 
 
 class StopOnRequest(Callback):

@@ -6,16 +6,17 @@ import pytest
 import torch
 
 from errors import InputError
-from run_folder.checkpoint_io import SafeCheckpointIO, load_checkpoint
+from run_folder.checkpoint_io import load_checkpoint, write_checkpoint
+from run_folder.folder import SafeCheckpointIO
 
 GOOD = {"state_dict": {"w": torch.ones(2)}, "global_step": 3, "config": "seed_everything: 0\n"}
 
 
 def test_round_trip_leaves_only_the_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "new" / "a.ckpt"
-    SafeCheckpointIO().save_checkpoint(GOOD, path)
+    write_checkpoint(GOOD, path)
     assert list(path.parent.iterdir()) == [path]
-    loaded = SafeCheckpointIO().load_checkpoint(path)
+    loaded = load_checkpoint(path)
     assert loaded["global_step"] == 3
     assert torch.equal(loaded["state_dict"]["w"], torch.ones(2))
 

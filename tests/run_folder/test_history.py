@@ -10,7 +10,7 @@ HEAD = "step,epoch,train/loss,val/spearman,val/spearman_ridge,val/spearman_best,
 
 def history(tmp_path: Path, rows: str) -> History:
     (tmp_path / "metrics.csv").write_text(HEAD + rows)
-    return read_history(tmp_path / "metrics.csv")
+    return read_history(tmp_path)
 
 
 def test_epoch_by_epoch(tmp_path: Path) -> None:
@@ -41,11 +41,11 @@ def test_half_a_line_of_a_killed_run_is_left_out(tmp_path: Path) -> None:
 
 def test_an_empty_file_says_nothing(tmp_path: Path) -> None:
     (tmp_path / "metrics.csv").write_text("")
-    assert read_history(tmp_path / "metrics.csv") == History()
+    assert read_history(tmp_path) == History()
 
 
 @pytest.mark.parametrize("content", [b"epoch,train/loss\n0,abc\n", b"epoch,train/loss\nzero,1\n", b"epoch\n\xff\xfe\n"])
 def test_broken_files_are_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "metrics.csv").write_bytes(content)
     with pytest.raises(InputError, match=r"metrics.csv: cannot be read"):
-        read_history(tmp_path / "metrics.csv")
+        read_history(tmp_path)

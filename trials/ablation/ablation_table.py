@@ -10,8 +10,8 @@ from rich.table import Table
 
 from reports.groups import campaigns
 from reports.variants import Comparison, Measured
+from run_folder.layout import RECORD
 from run_folder.runs import read_run
-from run_folder.trial import RECORD
 from trials.shared import Row
 
 HEADER = ("variant", "runs", "collapsed", "failed", "scorer", "rho", "95 %", "minus the first", "95 %")

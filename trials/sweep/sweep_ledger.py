@@ -9,7 +9,7 @@ from typing import Any
 
 from errors import InputError
 from files import write_atomically
-from run_folder.folder import METRICS, read_metrics
+from run_folder.history import COLLAPSED, read_metrics
 from run_folder.trial import Status, read_record
 from trials.runner import LOCK, LOGS
 
@@ -136,7 +136,7 @@ class Ledger:
         if record.status == "failed":
             return entry
         history = self.history(entry.name)
-        collapsed = self._column(entry.name, "val/collapsed")
+        collapsed = self._column(entry.name, COLLAPSED)
         return replace(
             entry,
             metric=(max if self._maximize else min)(history) if history else None,
@@ -146,14 +146,8 @@ class Ledger:
 
     def columns(self, name: str) -> list[str]:
         """What a trial has logged."""
-        return self._metrics(name)[0]
+        return read_metrics(self._output / name)[0]
 
     def _column(self, name: str, column: str) -> list[float]:
         """Values of a column of a trial's metrics.csv."""
-        return [float(row[column]) for row in self._metrics(name)[1] if row.get(column)]
-
-    def _metrics(self, name: str) -> tuple[list[str], list[dict[str, str]]]:
-        try:
-            return read_metrics(self._output / name / METRICS)
-        except FileNotFoundError:
-            return [], []
+        return [float(row[column]) for row in read_metrics(self._output / name)[1] if row.get(column)]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cli.fit_options import FitOptions
 from errors import InputError
-from lightning_modules.callbacks.stop_on_request import STOP
+from run_folder.layout import STOP
 from run_folder.trial import Record, Trial
 from trials.runner import Outcome, Progress, Runner
 from trials.stack import fit_group, groups
