@@ -11,27 +11,16 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from numpy.typing import NDArray
 from torch import Tensor
 
+from datamodules.clip_content import ClipContent, PoseContent
 from datamodules.sampling.exemplars import ExemplarLoader, ExemplarRule, ExemplarSampler
 from datamodules.sampling.loaders import ClipLoader
 from datamodules.sampling.pairs import PairLoader, PairRule, PairSampler
 from datamodules.sampling.splits import hold_out
 from errors import InputError, some
 from extraction.reading.media import ClipMedia
-from poses.batches import relative
-from poses.cache.feature_cache import list_features, read_features
-from poses.cache.keypoint_cache import list_clips, read_cache
+from poses.batches import Kind, TrackFacts, names_of, relative
 from poses.normalisation import Normalisation
-from poses.perturbations import Perturbation, perturbed_poses
-from poses.tracks import (
-    ClipLabel,
-    SampledKeypoints,
-    Tracks,
-    build_tracks,
-    codes,
-    no_poses,
-    phase_times,
-    sample_keypoints,
-)
+from poses.tracks import ClipLabel, SampledKeypoints, codes
 
 Loaders = list[ClipLoader]
 
@@ -85,7 +74,6 @@ class PoseDataModule(LightningDataModule):
                 f"frames_per_clip and batch_size must be at least 1, got {frames_per_clip} and {batch_size}"
             )
         self.cache = Path(cache)
-        self.frames_per_clip = frames_per_clip
         self.batch_size = batch_size
         self.pairs = pairs
         self.normalisation = normalisation
@@ -93,9 +81,12 @@ class PoseDataModule(LightningDataModule):
         self.split_seed = split_seed
         self.seed = seed
         self.exemplar_pairs = exemplar_pairs
-        self.features = None if features is None else Path(features)
         self.rejected: list[tuple[str, str]] = []
-        self._keypoints: SampledKeypoints | None = None  # of the clips to test or predict
+        self.content: ClipContent = PoseContent(self.cache, self.how_to_get, normalisation, frames_per_clip)
+        if features is not None:
+            from datamodules.feature_content import FeatureContent
+
+            self.content = FeatureContent(Path(features))
 
     # What a dataset says ------------------------------------------------------------------------------------------
 
@@ -113,7 +104,23 @@ class PoseDataModule(LightningDataModule):
 
     def cached_clips(self) -> list[str]:
         """Ids of the clips of the cache in use, sorted."""
-        return list_clips(self.cache) if self.features is None else list_features(self.features)
+        return self.content.listed()
+
+    @property
+    def serves(self) -> Kind:
+        """What the clips consist of."""
+        return self.content.kind
+
+    @property
+    def poses(self) -> PoseContent:
+        """The clips' poses.
+
+        Raises:
+            InputError: they are features.
+        """
+        if isinstance(self.content, PoseContent):
+            return self.content
+        raise InputError(f"data.features: {self.content.folder} holds clip features, and poses are asked for")
 
     # What Lightning and the model ask for -------------------------------------------------------------------------
 
@@ -134,13 +141,12 @@ class PoseDataModule(LightningDataModule):
                 rank_zero_info("No clip is without a score: predicting the test part.")
                 parts["query"] = [label for label in labels if label.part == "test"]
             if not parts["query"]:
-                raise InputError(f"{self.cache}: the labels name no clip of the {stage} part")
-        self._keypoints = None
+                raise InputError(f"{self.content.folder}: the labels name no clip of the {stage} part")
         self.clips = [label for part in parts.values() for label in part]
         self.part = np.repeat(list(parts), [len(part) for part in parts.values()])
         self._check_learnable(parts)
-        self._read_content()
-        self._build_table()
+        self.content.read(self.clips)
+        self.facts = self._facts()
         if stage == "fit":
             self.train_dataloader()  # complains before anything is written
 
@@ -149,19 +155,23 @@ class PoseDataModule(LightningDataModule):
         if self.exemplar_pairs is None:
             return self.pair_loader()
         return ExemplarLoader(
-            self.tracks,
-            self.table["features"],
-            relative(self.table["score"], self.table["score_range"]),
+            self.content,
+            self.content.clip,
+            relative(self.facts.score, self.facts.score_range),
             ExemplarSampler(self.action[: self._training], self.exemplar_pairs, self.seed),
-            self._frames,
             self.batch_size,
             *self._process(),
         )
 
     def pair_loader(self) -> PairLoader:
-        """Batches of pairs of poses."""
-        sampler = self._sampler()
-        return PairLoader(self._first_tracks(len(sampler.order)), sampler, self.batch_size, *self._process())
+        """Batches of pairs of poses.
+
+        Raises:
+            InputError: none can be drawn, or the clips are features.
+        """
+        count = self._training
+        sampler = PairSampler(self.action[:count], self._scores()[:count], self.pairs, self.seed)
+        return PairLoader(self.poses.tracks.of_first_clips(count), sampler, self.batch_size, *self._process())
 
     def training_scores(self) -> tuple[Tensor, Tensor]:
         """Relative scores [n] and actions [n] of the training clips without `val`, as `ExemplarBatch` has them."""
@@ -181,32 +191,21 @@ class PoseDataModule(LightningDataModule):
         """Exemplars (train with val), then the clips to predict."""
         return self.test_dataloader()
 
-    def perturbed(self, perturbation: Perturbation, seed: int = 0) -> ClipLoader:
-        """The clips to test or predict, as the second loader gives them, with their keypoints perturbed.
+    def keypoints(self) -> SampledKeypoints:
+        """The keypoints of the clips to test or predict as they were extracted, at the moments that are shown of them.
 
-        Exemplars and training stay as they are.
-
-        Args:
-            perturbation: what happens to the keypoints.
-            seed: of its draws, which depend on nothing else but the clips' names.
+        Raises:
+            InputError: the clips are features.
         """
-        if self.features is not None:
-            raise InputError("data.features: clip features have no keypoints to perturb")
-        loader = self._loader("query")
-        if self._keypoints is None:  # the cache is read again, so that training does not carry pixels along
-            names = [label.clip_id for label, part in zip(self.clips, self.part, strict=True) if part == "query"]
-            table = read_cache(self.cache, names)
-            self._keypoints = sample_keypoints(table, self.normalisation, self.frames_per_clip)
-        poses = perturbed_poses(self._keypoints, perturbation, self.normalisation, seed)
-        return loader.showing(poses)
+        chosen = np.flatnonzero(self.part == "query")
+        return self.poses.keypoints([self.clips[index].clip_id for index in chosen])
 
     # How ----------------------------------------------------------------------------------------------------------
 
     def _checked_labels(self) -> list[ClipLabel]:
-        folder, what = (self.cache, "keypoint") if self.features is None else (self.features, "feature")
-        if not folder.is_dir():
-            how = self.how_to_get if self.features is None else "Make one: python run.py features --help"
-            raise InputError(f"{folder}: no {what} cache there. {how}".strip())
+        content = self.content
+        if not content.folder.is_dir():
+            raise InputError(f"{content.folder}: no {content.name} cache there. {content.how_to_get}".strip())
         labels = list(self.labels())
         ids = [label.clip_id for label in labels]
         if len(set(ids)) < len(ids):
@@ -220,15 +219,13 @@ class PoseDataModule(LightningDataModule):
                 )
         cached = set(self.cached_clips())
         if missing := [name for name in ids if name not in cached]:
-            how = f"docs/keypoint-cache.md) or take them out of the labels. {self.how_to_get}"
-            if self.features is not None:
-                how = "python run.py features --help) or take them out of the labels."
             raise InputError(
-                f"{folder}: no {what}s of {some(missing)} that the labels name; extract them (see {how}".strip()
+                f"{content.folder}: no {content.name}s of {some(missing)} that the labels name; extract them (see "
+                f"{content.format}) or take them out of the labels. {content.how_to_get}".strip()
             )
         if extra := sorted(name for name in cached.difference(ids) if not self.known_extra(name)):
             raise InputError(
-                f"{folder}: holds {some(extra)} that no label names; label them (without a score, to predict "
+                f"{content.folder}: holds {some(extra)} that no label names; label them (without a score, to predict "
                 "them) or take them out of the cache"
             )
         return labels
@@ -250,40 +247,30 @@ class PoseDataModule(LightningDataModule):
                     "clips."
                 )
 
-    def _read_content(self) -> None:
-        names = [label.clip_id for label in self.clips]
-        if self.features is None:
-            self.tracks = build_tracks(read_cache(self.cache, names), self.normalisation)
-            self._features, self._frames = torch.zeros(len(self.tracks.clip), 0, 0), self.frames_per_clip
-        else:
-            self.tracks, self._frames = no_poses(len(names)), 0
-            self._features = torch.from_numpy(read_features(self.features, names).features)
-
-    def _build_table(self) -> None:
-        clips, tracks = self.clips, self.tracks
+    def _facts(self) -> TrackFacts:
+        """What is known of every track."""
+        clips, track = self.clips, self.content.clip
         self.action, self.action_names = codes([label.action for label in clips])
-        group, _ = codes([label.group for label in clips])
         self.covariate_names = sorted({name for label in clips for name in label.covariates})
         covariates = [codes([label.covariates.get(name) for label in clips])[0] for name in self.covariate_names]
-        bounds = [
-            phase_times(clips[clip], tracks.frame[begin:end]) if begin < end else [0.0, 1.0]
-            for clip, begin, end in zip(tracks.clip, tracks.start, tracks.start[1:], strict=False)
-        ]
-        phases = np.full((len(bounds), max(len(row) for row in bounds)), np.nan)
+        bounds = self.content.phases(clips)
+        phases = np.full((len(bounds), max(map(len, bounds))), np.nan)
         for i, row in enumerate(bounds):
             phases[i, : len(row)] = row
         self.score_range = self._score_ranges()
-        columns = {
-            "clip": np.arange(len(clips)),
-            "action": self.action,
-            "score": self._scores(),
-            "score_range": self.score_range,
-            "difficulty": np.array([label.difficulty for label in clips], dtype=np.float64),
-            "group": group,
-            "covariates": np.stack(covariates, axis=1) if covariates else np.empty((len(clips), 0), dtype=np.int64),
+        known = {
+            "clip": track,
+            "track": np.arange(len(track)),
+            "action": self.action[track],
+            "group": codes([label.group for label in clips])[0][track],
+            "score_range": self.score_range[track],
+            "phases": phases,
+            "covariates": np.array(covariates, dtype=np.int64).reshape(-1, len(clips)).T[track],
         }
-        self.table = {name: torch.from_numpy(column[tracks.clip]) for name, column in columns.items()}
-        self.table |= {"phases": torch.from_numpy(phases), "features": self._features}
+        for name in names_of(TrackFacts):
+            if name not in known:
+                known[name] = np.array([getattr(label, name) for label in clips], dtype=np.float64)[track]
+        return TrackFacts(**{name: torch.from_numpy(column) for name, column in known.items()})
 
     def _score_ranges(self) -> NDArray[np.float64]:
         """For each clip the range [n, 2] of the training scores (`val` among them) that its score is relative to.
@@ -300,10 +287,6 @@ class PoseDataModule(LightningDataModule):
                     ranges[self.action == action] = own.min(), own.max()
         return ranges
 
-    def _sampler(self) -> PairSampler:
-        count = self._training
-        return PairSampler(self.action[:count], self._scores()[:count], self.pairs, self.seed)
-
     @property
     def _training(self) -> int:
         """How many training clips there are without `val`; they come first."""
@@ -313,22 +296,8 @@ class PoseDataModule(LightningDataModule):
         return np.array([label.score for label in self.clips], dtype=np.float64)
 
     def _loader(self, *parts: str) -> ClipLoader:
-        chosen = np.flatnonzero(np.isin(self.part, parts)[self.tracks.clip])
-        return ClipLoader(self.tracks, self.table, chosen, self._frames, *self._process())
-
-    def _first_tracks(self, clips: int) -> Tracks:
-        """The tracks of the first clips, whose poses come first as well."""
-        count = int((self.tracks.clip < clips).sum())
-        end = self.tracks.start[count]
-        rows = self.tracks.rows[:end]
-        return Tracks(
-            self.tracks.poses[: rows.max() + 1],
-            rows,
-            self.tracks.start[: count + 1],
-            self.tracks.clip[:count],
-            self.tracks.frame[:end],
-            self.tracks.source[: rows.max() + 1],
-        )
+        chosen = np.flatnonzero(np.isin(self.part, parts)[self.content.clip])
+        return ClipLoader(self.content, self.facts, chosen, *self._process())
 
     def _process(self) -> tuple[int, int]:
         return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)

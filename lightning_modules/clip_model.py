@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from errors import InputError
 from lightning_modules.collector import ClipCollector
-from poses.batches import ClipBatch, EmbeddedClips
+from poses.batches import ClipBatch, EmbeddedClips, Kind
 from run_folder.history import BEST_RHO, COLLAPSED, RHO, SPREAD, rho_of
 from run_folder.layout import CONFIG
 from scoring.collapse import is_collapsed, spread
@@ -39,8 +39,8 @@ class ClipSource(Protocol):
         """One for each column of `covariates`."""
 
     @property
-    def features(self) -> object:
-        """Whence clip features are served in the place of poses; None if they are not."""
+    def serves(self) -> Kind:
+        """What the clips consist of."""
 
     @property
     def exemplar_pairs(self) -> object:
@@ -57,14 +57,14 @@ class ClipModel(LightningModule):
             others are reported beside it. Their options are chosen on the validation part and kept in the checkpoint.
 
     Attributes:
-        content: what of a `ClipBatch` it embeds.
+        takes: what clips must consist of.
         advice: what to say when it has collapsed.
 
     Raises:
         InputError: no scorer, or one twice.
     """
 
-    content: Literal["poses", "features"] = "poses"
+    takes: Kind = "poses"
     advice: ClassVar[str]
 
     def __init__(self, scorers: Sequence[ClipScorer]) -> None:
@@ -98,7 +98,7 @@ class ClipModel(LightningModule):
     def predict_step(self, batch: ClipBatch, batch_idx: int, dataloader_idx: int = 0) -> Tensor:
         """As `validation_step`; gives the embeddings [B, S, E]."""
         collector = self.queries if dataloader_idx else self.exemplars
-        embedding = self.embed_clips(batch[self.content])
+        embedding = self.embed_clips(batch.content)
         collector.update(batch, embedding)
         return embedding
 

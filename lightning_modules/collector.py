@@ -5,13 +5,10 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from poses.batches import ClipBatch, EmbeddedClips
+from poses.batches import ClipBatch, EmbeddedClips, names_of
 from scoring.per_clip import first_of_each
 
-FIELDS = (
-    "embedding", "poses", "track", "clip", "action", "score", "score_range", "difficulty", "group", "phases",
-    "covariates",
-)  # fmt: skip
+FIELDS = names_of(EmbeddedClips)
 
 
 class ClipCollector(Metric):
@@ -30,7 +27,7 @@ class ClipCollector(Metric):
 
     def update(self, batch: ClipBatch, embedding: Tensor) -> None:
         """Add a batch of B tracks and the embeddings [B, T, E] of their poses."""
-        known = {**batch, "embedding": embedding}
+        known = {**vars(batch), "poses": batch.poses, "embedding": embedding}
         for name in FIELDS:
             getattr(self, name).append(known[name])
 

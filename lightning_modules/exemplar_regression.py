@@ -63,7 +63,7 @@ class ExemplarRegression(ClipModel):
         made = head(source.windows, source.width)
         super().__init__([RegressionScorer(made, exemplars), *(scorers or [])])
         self.source = source
-        self.content = source.content
+        self.takes = source.takes
         self.lr, self.slow_lr = lr, slow_lr
         self._told_few = False
 
@@ -79,11 +79,10 @@ class ExemplarRegression(ClipModel):
             InputError: the data do not fit.
         """
         data = cast(PairedClips, self._data())
-        served = "poses" if data.features is None else "features"
-        if served != self.content:
-            how = "leave data.features out" if served == "features" else "give --data.features"
+        if data.serves != self.takes:
+            how = "leave data.features out" if data.serves == "features" else "give --data.features"
             raise InputError(
-                f"the source {type(self.source).__name__} takes {self.content}, the data serve {served}; {how}, or "
+                f"the source {type(self.source).__name__} takes {self.takes}, the data serve {data.serves}; {how}, or "
                 "take another source"
             )
         if stage == "fit":
@@ -110,8 +109,7 @@ class ExemplarRegression(ClipModel):
 
     def training_step(self, batch: ExemplarBatch, batch_idx: int) -> Tensor:
         """The head's loss on a batch of pairs."""
-        clips = batch[self.content]
-        query, exemplar = self.source(clips.flatten(0, 1)).chunk(2)
+        query, exemplar = self.source(batch["content"].flatten(0, 1)).chunk(2)
         loss: Tensor = self.head.loss(query, exemplar, *batch["score"])
         return loss
 

@@ -59,7 +59,7 @@ class PoseSimilarity(ClipModel):
             InputError: they serve features, or pairs of clips.
         """
         data = self._data()
-        if data.features is not None or data.exemplar_pairs is not None:
+        if data.serves != self.takes or data.exemplar_pairs is not None:
             raise InputError(
                 "PoseSimilarity learns from pairs of poses, and the data give clip features or pairs of clips; leave "
                 "data.features and data.exemplar_pairs out, or take another model (--config core.yaml)"

@@ -1,10 +1,13 @@
 """The batches that data modules hand to the model, and clips once their poses are embedded."""
 
 from dataclasses import dataclass, fields, replace
-from typing import TypedDict
+from typing import Literal, Self, TypedDict
 
 import torch
 from torch import Tensor
+
+Kind = Literal["poses", "features"]
+"""What clips consist of."""
 
 
 class PairBatch(TypedDict):
@@ -19,46 +22,85 @@ class PairBatch(TypedDict):
     similar: Tensor
 
 
-class ClipBatch(TypedDict):
-    """Tracks (one person in one clip each) sampled at T relative times, with what is known about their clips.
+@dataclass(eq=False)
+class ClipFacts:
+    """What is known about n clips.
 
     Shapes:
-        poses: [B, T, 15, C] float, normalised; T is the data module's `frames_per_clip`, 0 where it serves features.
-        features: [B, W, C] float, clip features of W windows; W is 0 where the data module serves poses.
-        track: [B] int64, index of the track in the data module; tells copies apart from different tracks.
-        clip: [B] int64, index of the clip: the tracks of a clip with several performers share it.
-        action: [B] int64, index of the action.
-        score: [B] float64, expert score; NaN where unknown.
-        score_range: [B, 2] float64, lowest and highest training score that the clip's score is relative to.
-        difficulty: [B] float64, degree of difficulty; NaN where there is none.
-        group: [B] int64, athlete or event; -1 where unknown.
-        phases: [B, P + 1] float64, relative times in [0, 1] at which phases begin, first 0 and last 1, padded with NaN.
-        covariates: [B, V] int64, what is known without looking at the poses (one column a covariate); -1 where unknown.
+        clip: [n] int64, index of the clip in the data module.
+        action: [n] int64, index of the action.
+        score: [n] float64, expert score; NaN where unknown.
+        difficulty: [n] float64, degree of difficulty; NaN where there is none.
+        group: [n] int64, athlete or event; -1 where unknown.
     """
 
-    poses: Tensor
-    features: Tensor
-    track: Tensor
     clip: Tensor
     action: Tensor
     score: Tensor
-    score_range: Tensor
     difficulty: Tensor
     group: Tensor
+
+
+@dataclass(eq=False)
+class TrackFacts(ClipFacts):
+    """What is known about N tracks (one person in one clip each) and their clips.
+
+    The one list of these fields: batches, what collectors gather of them, and tables of clips have those that stand
+    here, and the data module takes a new one from the labels' attribute of that name (a number) unless it says how the
+    field is made. They are not frozen because Lightning moves a batch field by field.
+
+    Shapes:
+        track: [N] int64, index of the track in the data module; tells copies apart from different tracks. The tracks of
+            a clip with several performers share `clip`.
+        score_range: [N, 2] float64, lowest and highest training score that the clip's score is relative to.
+        phases: [N, P + 1] float64, relative times in [0, 1] at which phases begin, first 0 and last 1, padded with NaN.
+        covariates: [N, V] int64, what is known without looking at the poses (one column a covariate); -1 where unknown.
+    """
+
+    track: Tensor
+    score_range: Tensor
     phases: Tensor
     covariates: Tensor
+
+    def __len__(self) -> int:
+        return len(self.track)
+
+    def __getitem__(self, index: Tensor) -> Self:
+        """Tracks picked by a mask [N] or by indices, in that order."""
+        return type(self)(**{name: getattr(self, name)[index] for name in names_of(type(self))})
+
+
+def names_of(kind: type[ClipFacts]) -> tuple[str, ...]:
+    """Names of the fields of a kind."""
+    return tuple(field.name for field in fields(kind))
+
+
+@dataclass(eq=False)
+class ClipBatch(TrackFacts):
+    """B tracks and what they consist of.
+
+    Shapes:
+        content: [B, T, 15, C] float, normalised poses at the data module's `frames_per_clip` relative times, or
+            [B, W, C] float, clip features of W windows.
+    """
+
+    content: Tensor
+
+    @property
+    def poses(self) -> Tensor:
+        """The content if it is poses, else none, [B, 0, 15, 2]."""
+        return self.content if self.content.ndim == 4 else self.content.new_zeros(len(self), 0, 15, 2)
 
 
 class ExemplarBatch(TypedDict):
     """Pairs of clips of one action for regression against exemplars; the first index is 0 for queries, 1 for exemplars.
 
     Shapes:
-        poses: [2, B, T, 15, C] and features: [2, B, W, C], as in `ClipBatch`.
+        content: [2, B, T, 15, C] or [2, B, W, C], as in `ClipBatch`.
         score: [2, B] float64, relative to the range of the action's training scores: 0 the lowest, 1 the highest.
     """
 
-    poses: Tensor
-    features: Tensor
+    content: Tensor
     score: Tensor
 
 
@@ -68,9 +110,9 @@ def relative(score: Tensor, score_range: Tensor) -> Tensor:
     return (score - low) / (high - low)
 
 
-@dataclass(frozen=True)
-class EmbeddedClips:
-    """N tracks with the embeddings of T moments; the other fields are those of `ClipBatch`.
+@dataclass(eq=False)
+class EmbeddedClips(TrackFacts):
+    """N tracks with the embeddings of T moments.
 
     Shapes:
         embedding: [N, T, E] float, as the encoder gave it (not of unit length), the temporal head made it, or the clip
@@ -80,22 +122,6 @@ class EmbeddedClips:
 
     embedding: Tensor
     poses: Tensor
-    track: Tensor
-    clip: Tensor
-    action: Tensor
-    score: Tensor
-    score_range: Tensor
-    difficulty: Tensor
-    group: Tensor
-    phases: Tensor
-    covariates: Tensor
-
-    def __len__(self) -> int:
-        return len(self.track)
-
-    def __getitem__(self, index: Tensor) -> "EmbeddedClips":
-        """Tracks picked by a mask [N] or by indices, in that order."""
-        return EmbeddedClips(**{field.name: getattr(self, field.name)[index] for field in fields(self)})
 
     @property
     def middle_poses(self) -> Tensor:

@@ -83,12 +83,19 @@ class Tracks:
         rows: NDArray[np.int64] = self.rows[self.start[track] + index]
         return rows
 
-
-def no_poses(clips: int) -> Tracks:
-    """One track a clip, without poses, for data that are clip features."""
-    nothing = np.zeros(0, dtype=np.int64)
-    start = np.zeros(clips + 1, dtype=np.int64)
-    return Tracks(np.zeros((0, 15, 2), np.float32), nothing, start, np.arange(clips), nothing, nothing)
+    def of_first_clips(self, clips: int) -> "Tracks":
+        """The tracks of the first clips, whose poses come first as well."""
+        count = int((self.clip < clips).sum())
+        rows = self.rows[: self.start[count]]
+        poses = rows.max() + 1
+        return Tracks(
+            self.poses[:poses],
+            rows,
+            self.start[: count + 1],
+            self.clip[:count],
+            self.frame[: len(rows)],
+            self.source[:poses],
+        )
 
 
 def build_tracks(table: PoseTable, normalisation: Normalisation) -> Tracks:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from poses.batches import EmbeddedClips
+from poses.batches import ClipFacts, EmbeddedClips, names_of
 from scoring.intervals import bootstrap_interval, rho_statistic
 from scoring.metrics import fisher_mean, ranks, relative_l2, spearman
 from scoring.per_clip import first_of_each, mean_of_each
@@ -18,21 +18,14 @@ Headline = Literal["fisher", "pooled"]
 Ends = tuple[float, float]
 
 
-@dataclass(frozen=True)
-class ClipTable:
+@dataclass(eq=False)
+class ClipTable(ClipFacts):
     """One row a clip, known score or not.
 
     Shapes:
-        clip, action, group: [n] int64, as in `ClipBatch`.
-        score, difficulty: [n] float64, NaN where unknown.
         predictions: by predictor, [n] float64, averaged over the clip's tracks.
     """
 
-    clip: Tensor
-    action: Tensor
-    group: Tensor
-    score: Tensor
-    difficulty: Tensor
     predictions: dict[str, Tensor]
 
 
@@ -119,11 +112,7 @@ def clip_table(queries: EmbeddedClips, predictions: Mapping[str, Tensor]) -> Cli
     clip = queries.clip[once]
     first = once[first_of_each(clip)]
     return ClipTable(
-        clip=queries.clip[first].cpu(),
-        action=queries.action[first].cpu(),
-        group=queries.group[first].cpu(),
-        score=queries.score[first].cpu(),
-        difficulty=queries.difficulty[first].cpu(),
+        **{name: getattr(queries, name)[first].cpu() for name in names_of(ClipFacts)},
         predictions={name: mean_of_each(values[once].double(), clip).cpu() for name, values in predictions.items()},
     )
 

@@ -16,7 +16,7 @@ from datamodules.base import PoseDataModule
 from files import write_atomically
 from lightning_modules.clip_model import ClipModel
 from poses.batches import EmbeddedClips
-from poses.perturbations import Perturbation, curves
+from poses.perturbations import Perturbation, curves, perturbed_poses
 from scoring.evaluation import clip_table
 from scoring.scorers import ClipScorer
 
@@ -40,11 +40,13 @@ class PerturbedClips:
 
 def perturbed_clips(data: PoseDataModule) -> list[PerturbedClips]:
     """The test part of a data module with every perturbation at every level above 0; nothing of clip features."""
-    if data.features is not None:
+    if data.serves != "poses":
         return []
+    keypoints = data.keypoints()
     changes = [change for curve in curves() for change in curve if change.level > 0]
     return [
-        PerturbedClips(change, torch.cat([batch["poses"] for batch in data.perturbed(change)])) for change in changes
+        PerturbedClips(change, torch.from_numpy(perturbed_poses(keypoints, change, data.normalisation)))
+        for change in changes
     ]
 
 

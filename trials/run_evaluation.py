@@ -84,7 +84,7 @@ def _evaluate(run: Path) -> None:
         run,
         robustness(model, exemplars, queries, model.predictions, exam.perturbed, names, groups, data.action_names),
     )
-    content = queries.poses if model.content == "poses" else queries.embedding
+    content = queries.poses if model.takes == "poses" else queries.embedding
     cost = cost_of(model, content, read_record(run))
     write_atomically(run / COST, json.dumps(cost, indent=2) + "\n")
 

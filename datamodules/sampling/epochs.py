@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from errors import InputError
-from poses.tracks import Tracks
 
 
 class PairsPerEpoch(Protocol):
@@ -45,7 +44,7 @@ class EpochLoader(ABC, Generic[S, E, B]):
 
     Args:
         option: what the sampler's rule is called in a config.
-        tracks: tracks of a clip stand together, the training clips first, in the order of the sampler's clips.
+        clip: [K] int64, index of each track's clip: the training clips come first, in the order of the sampler's clips.
         sampler: the stream of pairs.
         batch_size: pairs a process and batch (B).
         rank, world_size: this process and how many there are (W).
@@ -55,7 +54,7 @@ class EpochLoader(ABC, Generic[S, E, B]):
     """
 
     def __init__(
-        self, option: str, tracks: Tracks, sampler: S, batch_size: int, rank: int = 0, world_size: int = 1
+        self, option: str, clip: NDArray[np.int64], sampler: S, batch_size: int, rank: int = 0, world_size: int = 1
     ) -> None:
         if sampler.rule.pairs_per_epoch % world_size:
             raise InputError(
@@ -68,7 +67,7 @@ class EpochLoader(ABC, Generic[S, E, B]):
         self._mine = slice(rank, None, world_size)  # B consecutive ones of these lie in [k B W, (k + 1) B W)
         self._world_size = world_size
         self._resume: tuple[int, int] | None = None
-        self._track_begin = np.searchsorted(tracks.clip, np.arange(tracks.clip.max() + 2))
+        self._track_begin = np.searchsorted(clip, np.arange(clip.max() + 2))
 
     @abstractmethod
     def _epoch(self) -> E:

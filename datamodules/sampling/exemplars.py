@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from datamodules.sampling.epochs import EpochLoader
+from datamodules.sampling.loaders import Content
 from errors import InputError
 from poses.batches import ExemplarBatch
-from poses.tracks import Tracks
 
 
 @dataclass(frozen=True)
@@ -83,29 +83,25 @@ class ExemplarLoader(EpochLoader[ExemplarSampler, Tensor, ExemplarBatch]):
     """Batches of pairs of clips; see `EpochLoader`.
 
     Args:
-        tracks: the poses of all clips.
-        features: [K, W, C], clip features of all tracks.
+        content: of all tracks.
+        clip: [K] int64, index of each track's clip.
         score: [K] float64, relative scores of all tracks.
         sampler: the stream of pairs.
-        frames_per_clip: relative times at which poses are given.
         batch_size, rank, world_size: see `EpochLoader`.
     """
 
     def __init__(
         self,
-        tracks: Tracks,
-        features: Tensor,
+        content: Content,
+        clip: NDArray[np.int64],
         score: Tensor,
         sampler: ExemplarSampler,
-        frames_per_clip: int,
         batch_size: int,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        super().__init__("exemplar_pairs", tracks, sampler, batch_size, rank, world_size)
-        self.poses = torch.from_numpy(tracks.poses)
-        self.rows = torch.from_numpy(tracks.moments(frames_per_clip))
-        self.features = features
+        super().__init__("exemplar_pairs", clip, sampler, batch_size, rank, world_size)
+        self.content = content
         self.score = score
 
     def _epoch(self) -> Tensor:
@@ -114,4 +110,4 @@ class ExemplarLoader(EpochLoader[ExemplarSampler, Tensor, ExemplarBatch]):
 
     def _batch(self, epoch: Tensor, share: slice) -> ExemplarBatch:
         track = epoch[:, share]
-        return {"poses": self.poses[self.rows[track]], "features": self.features[track], "score": self.score[track]}
+        return {"content": self.content[track], "score": self.score[track]}

@@ -223,7 +223,7 @@ class PairLoader(EpochLoader[PairSampler, tuple[Tensor, Tensor], PairBatch]):
     def __init__(
         self, tracks: Tracks, sampler: PairSampler, batch_size: int, rank: int = 0, world_size: int = 1
     ) -> None:
-        super().__init__("pairs", tracks, sampler, batch_size, rank, world_size)
+        super().__init__("pairs", tracks.clip, sampler, batch_size, rank, world_size)
         self.tracks = tracks
         self.poses = torch.from_numpy(tracks.poses)
 

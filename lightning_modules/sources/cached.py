@@ -1,11 +1,12 @@
 """Clip features from a cache, such as those of a video network."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from torch import Tensor
 
 from errors import InputError
 from lightning_modules.sources.feature_source import FeatureSource
+from poses.batches import Kind
 
 
 class CachedFeatures(FeatureSource):
@@ -19,7 +20,7 @@ class CachedFeatures(FeatureSource):
         InputError: W or C below 1.
     """
 
-    content: ClassVar[Literal["poses", "features"]] = "features"
+    takes: ClassVar[Kind] = "features"
 
     def __init__(self, windows: int = 10, width: int = 1024) -> None:
         if windows < 1 or width < 1:

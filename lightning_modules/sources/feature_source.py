@@ -1,11 +1,12 @@
 """What every source of clip features has in common, and how poses are cut into windows."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from errors import InputError
+from poses.batches import Kind
 
 
 class FeatureSource(nn.Module):
@@ -16,13 +17,13 @@ class FeatureSource(nn.Module):
         width: C, features a window.
 
     Attributes:
-        content: what of a clip it takes, see `poses.batches.ClipBatch`.
+        takes: what clips must consist of.
 
     Shapes:
         poses [B, T, 15, C] or features [B, W, C] in, features [B, W, C] out.
     """
 
-    content: ClassVar[Literal["poses", "features"]] = "poses"
+    takes: ClassVar[Kind] = "poses"
 
     def __init__(self, windows: int, width: int) -> None:
         super().__init__()

@@ -200,7 +200,7 @@ def test_the_fixture_is_read_and_trains(tmp_path: Path) -> None:
         {(sport, part): n for sport in SPORTS.values() for part, n in (("train", 8), ("test", 4))}
     ) + Counter({("diving", "predict"): 1})
     data.setup("test")
-    assert len(data.tracks.length) == 72 + 24  # two divers in every synchronised dive
+    assert len(data.poses.tracks.length) == 72 + 24  # two divers in every synchronised dive
     one = AQA7(root=str(root), cache=str(tmp_path / "cache"), sports=["ski_big_air"])
     one.setup("fit")
     assert {label.action for label in one.clips} == {"ski_big_air"}

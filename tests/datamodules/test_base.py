@@ -53,15 +53,15 @@ def test_parts_and_exemplars(cache: Path) -> None:
     data = Dataset(cache, labels())
     data.setup("fit")
     train, val = data.val_dataloader()
-    names = [[data.clips[i].clip_id for i in next(iter(loader))["clip"].unique()] for loader in (train, val)]
+    names = [[data.clips[i].clip_id for i in next(iter(loader)).clip.unique()] for loader in (train, val)]
     assert len(names[1]) == 2
     assert sorted(names[0] + names[1]) == sorted(f"c{i}" for i in range(10))
     data.setup("test")
     exemplars, queries = (next(iter(loader)) for loader in data.test_dataloader())
-    assert len(exemplars["clip"]) == 11  # ten training clips, val among them, one with two performers
-    assert [data.clips[i].clip_id for i in queries["clip"]] == ["c10", "c11"]
-    assert queries["score"].tolist() == [10.0, 11.0]
-    assert queries["poses"].shape == (2, 4, 15, 2)
+    assert len(exemplars.clip) == 11  # ten training clips, val among them, one with two performers
+    assert [data.clips[i].clip_id for i in queries.clip] == ["c10", "c11"]
+    assert queries.score.tolist() == [10.0, 11.0]
+    assert queries.content.shape == (2, 4, 15, 2)
     data.setup("predict")  # nothing is unlabelled: the test part
     assert len(data.predict_dataloader()[1].chosen) == 2
 
@@ -69,20 +69,20 @@ def test_parts_and_exemplars(cache: Path) -> None:
 def test_training_pairs_never_touch_val_or_test(cache: Path) -> None:
     data = Dataset(cache, labels())
     data.setup("test")
-    everything = data.tracks.poses
+    tracks = data.poses.tracks
     held = {data.clips[i].clip_id for i in range(len(data.clips)) if data.part[i] != "train"}
-    frames = zip(data.tracks.clip, data.tracks.start, data.tracks.start[1:], strict=False)
+    frames = zip(tracks.clip, tracks.start, tracks.start[1:], strict=False)
     forbidden = np.concatenate(
-        [everything[data.tracks.rows[begin:end]] for clip, begin, end in frames if data.clips[clip].clip_id in held]
+        [tracks.poses[tracks.rows[begin:end]] for clip, begin, end in frames if data.clips[clip].clip_id in held]
     )
-    used = np.concatenate([batch["poses"].flatten(0, 1).numpy() for batch in data.train_dataloader()])
+    used = np.concatenate([batch["poses"].flatten(0, 1).numpy() for batch in data.pair_loader()])
     assert not {pose.tobytes() for pose in used} & {pose.tobytes() for pose in forbidden}
 
 
 def test_unlabelled_clips_are_predicted(cache: Path) -> None:
     data = Dataset(cache, labels(c11=label("c11", math.nan, part="predict")))
     data.setup("predict")
-    assert [data.clips[i].clip_id for i in next(iter(data.predict_dataloader()[1]))["clip"]] == ["c11"]
+    assert [data.clips[i].clip_id for i in next(iter(data.predict_dataloader()[1])).clip] == ["c11"]
 
 
 @pytest.mark.parametrize(

@@ -84,13 +84,13 @@ def test_labels_come_from_the_lists_with_performers_and_phases(generated: Demo) 
 def test_it_trains_and_tests_like_any_data_set(generated: Demo) -> None:
     data = Demo(root=str(generated.root), clips=FEW)
     data.setup("fit")
-    assert next(iter(data.train_dataloader()))["poses"].shape == (2, 64, 15, 2)
+    assert next(iter(data.pair_loader()))["poses"].shape == (2, 64, 15, 2)
     data.setup("test")
     _, queries = data.test_dataloader()
     batch = next(iter(queries))
     count = sum(synthetic.in_test(index) for index in range(FEW))
-    assert len(set(batch["clip"].tolist())) == count
-    assert len(batch["clip"]) == count + count // len(ACTIONS)  # the synchronised clips have two tracks
+    assert len(set(batch.clip.tolist())) == count
+    assert len(batch.clip) == count + count // len(ACTIONS)  # the synchronised clips have two tracks
 
 
 def test_nothing_is_written_twice(generated: Demo) -> None:

@@ -218,8 +218,8 @@ def test_the_fixture_is_read_and_trains(tmp_path: Path) -> None:
     assert data.headline == "pooled"
     data.setup("test")
     batch = next(iter(data.test_dataloader()[1]))
-    assert len(batch["clip"]) == 12
-    assert (batch["difficulty"] > 2).all()
+    assert len(batch.clip) == 12
+    assert (batch.difficulty > 2).all()
 
 
 def test_the_event_split_shares_no_event(tmp_path: Path) -> None:

@@ -7,8 +7,7 @@ from poses.batches import ClipBatch
 def batch(tracks: list[int]) -> ClipBatch:
     track = torch.tensor(tracks)
     return ClipBatch(
-        poses=track[:, None, None, None].expand(-1, 3, 15, 2).float(),
-        features=torch.zeros(len(track), 0, 0),
+        content=track[:, None, None, None].expand(-1, 3, 15, 2).float(),
         track=track,
         clip=track // 2,
         action=track % 2,

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -8,8 +9,8 @@ import pytest
 import torch
 
 from lightning_modules.clip_model import ClipModel
-from poses.batches import ClipBatch, EmbeddedClips
-from poses.perturbations import LEVELS, JointNoise, Perturbation, Rotation
+from poses.batches import ClipBatch, EmbeddedClips, names_of
+from poses.perturbations import LEVELS, JointNoise, Perturbation, Rotation, perturbed_poses
 from scoring.scorers import ClipScorer
 from tests.trials.conftest import CONFIGS
 from trials.run_evaluation import evaluate_runs
@@ -46,8 +47,9 @@ def test_every_clip_at_every_level(config: str, fitted: Fitted) -> None:
 
 @torch.no_grad()
 def embedded(model: ClipModel, batches: list[ClipBatch]) -> EmbeddedClips:
-    columns = {name: torch.cat([batch[name] for batch in batches]) for name in batches[0] if name != "features"}  # type: ignore[literal-required]
-    return EmbeddedClips(embedding=torch.stack([model.embed_clips(clip) for clip in columns["poses"]]), **columns)
+    columns = {name: torch.cat([getattr(batch, name) for batch in batches]) for name in names_of(ClipBatch)}
+    poses = columns.pop("content")
+    return EmbeddedClips(embedding=torch.stack([model.embed_clips(clip) for clip in poses]), poses=poses, **columns)
 
 
 @pytest.mark.parametrize("change", [JointNoise(5), Rotation(90)], ids=lambda change: change.name)
@@ -60,7 +62,9 @@ def test_predictions_are_those_of_the_perturbed_clips(change: Perturbation, fitt
     config = read_config(run)
     data, model = load_data(data_key(config)), load_model(run, config)
     exemplars = embedded(model, list(data.test_dataloader()[0]))
-    queries = embedded(model, list(data.perturbed(change)))
+    (plain,) = list(data.test_dataloader()[1])
+    perturbed = torch.from_numpy(perturbed_poses(data.keypoints(), change, data.normalisation))
+    queries = embedded(model, [replace(plain, content=perturbed)])
     assert len(queries) > len(own)
     for scorer in cast(list[ClipScorer], model.scorers):
         tracks: dict[str, list[float]] = {}

@@ -45,8 +45,8 @@ def test_data_are_ready_to_test(fitted: Fitted) -> None:
     data = load_data(data_key(read_config(fitted("speed21.yaml"))))
     assert isinstance(data, Speed21)
     exemplars, queries = data.test_dataloader()
-    assert next(iter(exemplars))["poses"].shape[1:] == (20, 15, 2)
-    assert next(iter(queries))["score"].isfinite().all()
+    assert next(iter(exemplars)).content.shape[1:] == (20, 15, 2)
+    assert next(iter(queries)).score.isfinite().all()
 
 
 def test_what_only_training_asks_for_makes_no_other_data(fitted: Fitted) -> None:

@@ -9,7 +9,6 @@ from datamodules.demo import Demo
 from datamodules.sampling.exemplars import ExemplarLoader, ExemplarRule, ExemplarSampler
 from errors import InputError
 from poses.cache.feature_cache import FeatureProvenance, write_features
-from poses.tracks import Tracks
 
 ACTION = np.array([0, 1, 0, 2, 1, 0, 1, 1], dtype=np.int64)  # 3 is alone
 
@@ -20,15 +19,11 @@ def sampler(pairs: int = 70, seed: int = 0) -> ExemplarSampler:
 
 
 def loader(rank: int = 0, world: int = 1, pairs: int = 80, batch: int = 8) -> ExemplarLoader:
-    """One pose a track, which tells its track; clip 5 has two tracks."""
+    """One number a track, which tells its track; clip 5 has two tracks."""
     clip = np.array([0, 1, 2, 3, 4, 5, 5, 6, 7])
-    count = len(clip)
-    poses = np.arange(count, dtype=np.float32)[:, None, None].repeat(15, 1).repeat(2, 2)
-    rows = np.arange(count)
-    tracks = Tracks(poses, rows, np.arange(count + 1), clip, rows, rows)
-    features = torch.arange(count)[:, None, None].float()
-    score = torch.arange(count).double() / 10
-    return ExemplarLoader(tracks, features, score, sampler(pairs), 1, batch, rank, world)
+    content = torch.arange(len(clip))[:, None, None].float()
+    score = torch.arange(len(clip)).double() / 10
+    return ExemplarLoader(content, clip, score, sampler(pairs), batch, rank, world)
 
 
 def test_pairs_are_two_clips_of_one_action_and_every_clip_is_a_query_equally_often() -> None:
@@ -54,17 +49,16 @@ def test_two_processes_share_what_one_draws() -> None:
     parts = [list(loader(rank, 2, batch=4)) for rank in range(2)]
     assert len(whole) == len(parts[0]) == 10
     for k, batch in enumerate(whole):
-        both = torch.cat([part[k]["features"] for part in parts], 1)[..., 0, 0]
-        mine = batch["features"][..., 0, 0]
+        both = torch.cat([part[k]["content"] for part in parts], 1)[..., 0, 0]
+        mine = batch["content"][..., 0, 0]
         assert sorted(both.T.tolist()) == sorted(mine.T.tolist())
 
 
-def test_poses_features_and_scores_belong_together() -> None:
+def test_content_and_scores_belong_together() -> None:
     seen = set()
     for batch in loader():
-        track = batch["features"][..., 0, 0]
-        assert batch["poses"].shape == (2, 8, 1, 15, 2)
-        torch.testing.assert_close(batch["poses"][..., 0, 0, 0], track)
+        track = batch["content"][..., 0, 0]
+        assert batch["content"].shape == (2, 8, 1, 1)
         torch.testing.assert_close(batch["score"], track.double() / 10)
         seen |= set(track.flatten().tolist())
     assert seen == {0, 1, 2, 4, 5, 6, 7, 8}  # both performers of clip 5
@@ -82,7 +76,7 @@ def test_it_goes_on_in_the_middle_of_an_epoch() -> None:
     rest = list(again)
     assert len(rest) == 6
     for one, other in zip(rest, whole[4:], strict=True):
-        assert torch.equal(one["features"], other["features"])
+        assert torch.equal(one["content"], other["content"])
     assert len(list(again)) == 10  # the next epoch is whole
 
 
@@ -116,13 +110,21 @@ def test_features_take_the_place_of_poses(tmp_path: Path) -> None:
     pairs = data.train_dataloader()
     assert isinstance(pairs, ExemplarLoader)
     batch = next(iter(pairs))
-    assert batch["poses"].shape[2] == 0
-    assert batch["features"].shape == (2, 64, 3, 4)
+    assert batch["content"].shape == (2, 64, 3, 4)
     for part in data.val_dataloader():
         for one in part:
-            own = [clips.index(data.clips[i].clip_id) for i in one["clip"].tolist()]
-            assert one["features"][:, 0, 0].tolist() == own
-            assert one["poses"].shape == (len(own), 0, 15, 2)
+            own = [clips.index(data.clips[i].clip_id) for i in one.clip.tolist()]
+            assert one.content[:, 0, 0].tolist() == own
+            assert one.poses.shape == (len(own), 0, 15, 2)
+
+
+def test_features_have_no_pairs_of_poses_and_no_keypoints(tmp_path: Path) -> None:
+    features_of(demo(tmp_path), tmp_path / "features")
+    data = demo(tmp_path, features=str(tmp_path / "features"))
+    data.setup("test")
+    for asked in (data.pair_loader, data.keypoints):
+        with pytest.raises(InputError, match=r"^data\.features: .*features holds clip features, and poses are asked"):
+            asked()
 
 
 def test_scores_are_relative_to_the_range_of_the_training_scores_of_the_action(tmp_path: Path) -> None:
@@ -143,7 +145,7 @@ def test_scores_are_relative_to_the_range_of_the_training_scores_of_the_action(t
 @pytest.mark.parametrize(
     ("made", "message"),
     [
-        (None, "no feature cache there. Make one: python run.py features --help"),
+        (None, "no feature cache there. How to make them: python run.py features --help"),
         (1, "no features of '.*' that the labels"),
     ],
 )
