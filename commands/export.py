@@ -5,7 +5,13 @@ from pathlib import Path
 
 from commands import OptionParser
 from lightning_modules.onnx_export import export_onnx
-from run_folder.trained import load_encoder
+from run_folder.trained import load_encoder, load_normalisation
+
+MEANING = {
+    "poses": "poses [batch, 15, C] normalised to [0, 1]",
+    "xy": "xy [batch, 15, 2] in pixels, NaN where missing",
+    "confidence": "confidence [batch, 15], NaN where unknown",
+}
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -13,7 +19,9 @@ def run(arguments: Sequence[str]) -> int:
     parser = OptionParser(prog="run.py export", description=__doc__)
     parser.add_argument("checkpoint", type=Path, help="a checkpoint, such as runs/demo/version_0/checkpoints/best.ckpt")
     parser.add_argument("--output", type=Path, default=Path("encoder.onnx"), help="the file to write (%(default)s)")
+    parser.add_argument("--raw", action="store_true", help="take pixels: the model's normalisation goes into the graph")
     options = parser.parse_args(arguments[1:])
-    export_onnx(load_encoder(options.checkpoint), options.output)
-    print(f"{options.output}: poses [batch, 15, C] normalised to [0, 1] -> embedding [batch, E], float32")
+    normalisation = load_normalisation(options.checkpoint) if options.raw else None
+    inputs = export_onnx(load_encoder(options.checkpoint), options.output, normalisation=normalisation)
+    print(f"{options.output}: {'; '.join(MEANING[name] for name in inputs)} -> embedding [batch, E], float32")
     return 0

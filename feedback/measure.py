@@ -13,7 +13,7 @@ from errors import InputError
 from feedback.explanations import random_poses
 from poses.normalisation import Normalisation
 from poses.skeleton import JOINTS
-from run_folder.trained import load_encoder, normalisation_options
+from run_folder.trained import load_encoder, load_normalisation
 from scoring.collapse import is_collapsed
 from scoring.distances import cosine_distance, score_from_distance
 
@@ -49,7 +49,7 @@ class PoseModel:
         """
         path = SHIPPED if checkpoint is None else checkpoint
         encoder = load_encoder(path)
-        model = cls(encoder, _normalisation(path), "", hashlib.sha256(path.read_bytes()).hexdigest())
+        model = cls(encoder, load_normalisation(path), "", hashlib.sha256(path.read_bytes()).hexdigest())
         try:
             probes = model.embed(random_poses(_PROBES, seed=0), None)
         except (RuntimeError, ValueError):
@@ -97,14 +97,6 @@ class PoseModel:
 def _tensors(xy: Any, confidence: Any) -> tuple[Tensor, Tensor | None]:
     certainty = None if confidence is None else torch.as_tensor(confidence, dtype=torch.float32)
     return torch.as_tensor(xy, dtype=torch.float32), certainty
-
-
-def _normalisation(path: Path) -> Normalisation:
-    options = normalisation_options(path)
-    try:
-        return Normalisation(**options)
-    except (TypeError, InputError) as error:
-        raise InputError(f"{path}: its normalisation cannot be built ({error}); use another checkpoint") from None
 
 
 def _shipped_hash() -> str | None:

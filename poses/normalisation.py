@@ -1,12 +1,13 @@
 """Min-max normalisation of poses, eq. (1) and (2) of GCN-PSN, with missing joints and degenerate extents."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
 
 from errors import InputError
 from poses.conversion import checked_arrays, found, joints_first, joints_last
-from poses.skeleton import BONES, JOINTS
+from poses.skeleton import BONES, JOINTS, adjacency
 
 ArrayT = TypeVar("ArrayT")
 
@@ -15,6 +16,9 @@ _NECK: Final = JOINTS.index("neck")
 
 TORSOS: Final = 4.5
 """Torso lengths from 0 to 1 with `torso`: raised hands are 2.2 from the pelvis, feet less."""
+
+_FARTHEST: Final = 7
+"""Bones from a wrist to the other side's ankle, the two joints that are furthest apart."""
 
 _NEIGHBOURS: Final = [[sum(bone) - joint for bone in BONES if joint in bone] for joint in range(len(JOINTS))]
 
@@ -71,11 +75,7 @@ class Normalisation:
         Raises:
             ValueError: Other shapes.
         """
-        xp, points, certainty = checked_arrays(xy, confidence)
-        present = found(xp, points, certainty)
-        if certainty is not None:
-            present = present & ~(certainty < self.min_confidence)
-
+        xp, points, present = self._present(xy, confidence)
         count = math.prod(points.shape[:-2])
         flat = xp.reshape(points, (count, len(JOINTS), 2))
         flat_present = xp.reshape(present, (count, len(JOINTS)))
@@ -85,7 +85,18 @@ class Normalisation:
             normalised[part] = self._normalise(xp, flat[part], flat_present[part])
         return cast(ArrayT, xp.reshape(normalised, points.shape)), cast(ArrayT, present)
 
-    def _normalise(self, xp: Any, points: Any, present: Any) -> Any:
+    def in_graph(self, xy: ArrayT, confidence: ArrayT | None) -> tuple[ArrayT, ArrayT]:
+        """The same for poses [N, 15, 2] without a step that depends on the values or on N: graphs are traced by it."""
+        xp, points, present = self._present(xy, confidence)
+        return cast(ArrayT, self._normalise(xp, points, present, traced=True)), cast(ArrayT, present)
+
+    def _present(self, xy: Any, confidence: Any) -> tuple[Any, Any, Any]:
+        """The array namespace, xy as floats, and where a joint is present [..., 15]."""
+        xp, points, certainty = checked_arrays(xy, confidence)
+        present = found(xp, points, certainty)
+        return xp, points, present if certainty is None else present & ~(certainty < self.min_confidence)
+
+    def _normalise(self, xp: Any, points: Any, present: Any, traced: bool = False) -> Any:
         """[n, 15, 2] in [0, 1] from points [n, 15, 2] and present [n, 15]."""
         planes = joints_first(xp, points)
         known = joints_first(xp, present[..., None])[0]
@@ -105,9 +116,16 @@ class Normalisation:
             unused = 1 - extent / scale
             normalised = offset / scale[:, None] + unused[:, None] / 2
 
+        if traced:
+            for _ in range(_FARTHEST):
+                normalised, known = _fill(xp, normalised, known, _product_around)
+            return joints_last(xp, normalised, (points.shape[0],))
         (gaps,) = xp.nonzero(some & ~xp.all(known, axis=0))
         if gaps.shape[0]:
-            normalised[:, :, gaps] = _fill(xp, normalised[:, :, gaps], known[:, gaps])
+            filled, known = normalised[:, :, gaps], known[:, gaps]
+            while not xp.all(known):
+                filled, known = _fill(xp, filled, known)
+            normalised[:, :, gaps] = filled
         return joints_last(xp, normalised, (points.shape[0],))
 
 
@@ -138,23 +156,30 @@ def _not_zero(xp: Any, divisor: Any) -> Any:
     return xp.where(divisor > 0, divisor, xp.ones_like(divisor))
 
 
-def _fill(xp: Any, planes: Any, known: Any) -> Any:
-    """Gives joints that are not known the mean of their known neighbours, outward until all are.
+def _sum_around(xp: Any, values: Any) -> Any:
+    """Sum of values [..., 15, n] over each joint's neighbours, always in the same order."""
+    return xp.stack([sum(values[..., one, :] for one in near) for near in _NEIGHBOURS], axis=-2)
+
+
+def _product_around(xp: Any, values: Any) -> Any:
+    """The same as one step of a graph in the place of 28."""
+    return xp.astype(xp.asarray(adjacency()), values.dtype) @ values
+
+
+def _fill(xp: Any, planes: Any, known: Any, around: Callable[[Any, Any], Any] = _sum_around) -> tuple[Any, Any]:
+    """Gives joints that are not known the mean of their known neighbours, where they have some.
 
     Args:
         xp: The array namespace.
         planes: [2, 15, n], finite.
-        known: [15, n] bool, at least one True in each column.
+        known: [15, n] bool.
+        around: Sums over each joint's neighbours.
 
     Returns:
-        [2, 15, n].
+        [2, 15, n], and which are known now.
     """
-    while not xp.all(known):
-        weights = xp.astype(known, planes.dtype)
-        values = planes * weights
-        counts = xp.stack([sum(weights[one] for one in near) for near in _NEIGHBOURS])
-        totals = xp.stack([sum(values[:, one] for one in near) for near in _NEIGHBOURS], axis=1)
-        reached = ~known & (counts > 0)
-        planes = xp.where(reached, totals / xp.where(reached, counts, xp.ones_like(counts)), planes)
-        known = known | reached
-    return planes
+    weights = xp.astype(known, planes.dtype)
+    counts, totals = around(xp, weights), around(xp, planes * weights)
+    reached = ~known & (counts > 0)
+    planes = xp.where(reached, totals / xp.where(reached, counts, xp.ones_like(counts)), planes)
+    return planes, known | reached

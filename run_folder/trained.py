@@ -8,6 +8,7 @@ from jsonargparse import ArgumentError, ArgumentParser
 from torch import nn
 
 from errors import InputError
+from poses.normalisation import Normalisation
 from run_folder.checkpoint_io import load_checkpoint
 
 ENCODERS = "lightning_modules.encoders."
@@ -44,16 +45,19 @@ def load_encoder(path: Path) -> nn.Module:
     return encoder.eval()
 
 
-def normalisation_options(path: Path) -> dict[str, Any]:
-    """Options of the normalisation that a checkpoint was trained with; those it does not say are absent.
+def load_normalisation(path: Path) -> Normalisation:
+    """The normalisation that a checkpoint was trained with; what it does not say is as by default.
 
     Raises:
-        InputError: no checkpoint.
+        InputError: no checkpoint, or one that names options that no normalisation has.
     """
     config = yaml.safe_load(load_checkpoint(path).get("config") or "")
     options = _below(config, "data", "init_args", "normalisation")
     options = options.get("init_args", options) if isinstance(options, dict) else {}
-    return options if isinstance(options, dict) else {}
+    try:
+        return Normalisation(**options)
+    except (TypeError, InputError) as error:
+        raise InputError(f"{path}: its normalisation cannot be built ({error}); use another checkpoint") from None
 
 
 def _encoder_config(config: Any) -> Any:

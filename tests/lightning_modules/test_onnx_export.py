@@ -8,6 +8,7 @@ import torch
 import run
 from errors import InputError
 from lightning_modules.onnx_export import export_onnx
+from poses.normalisation import Normalisation
 from run_folder.trained import load_encoder
 from tests.datasets import FAST, options
 from tests.lightning_modules.encoders.test_encoders import CHANNELS, ENCODERS
@@ -25,7 +26,43 @@ def test_onnx_agrees_whatever_the_batch(name: str, tmp_path: Path) -> None:
         np.testing.assert_allclose(embedding, encoder(poses).detach().numpy(), atol=1e-5)
 
 
-def test_the_encoder_of_a_checkpoint_comes_back(tmp_path: Path) -> None:
+def hard_poses(count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pixels and confidences with gaps of every kind: no joint, one, no extent along an axis or at all."""
+    random = torch.Generator().manual_seed(count)
+    xy = 100 * torch.randn(count, 15, 2, generator=random) + 500
+    xy[torch.rand(count, 15, generator=random) < torch.linspace(0, 1, count)[:, None]] = torch.nan
+    confidence = torch.rand(count, 15, generator=random)
+    confidence[torch.rand(count, 15, generator=random) < 0.2] = torch.nan
+    special = xy[: min(count, 5)]
+    for pose, made in zip(special, ([[3.0, 3.0]] * 15, [[9.0, 7.0]] + [[torch.nan] * 2] * 14), strict=False):
+        pose[:] = torch.tensor(made)
+    if count > 4:
+        xy[2], xy[3, :, 0], xy[4, 5] = torch.nan, 5.0, torch.inf
+    return xy, confidence
+
+
+@pytest.mark.parametrize(
+    "normalisation",
+    [Normalisation(), Normalisation(min_confidence=0, torso=True), Normalisation(0.5, keep_aspect=True)],
+)
+def test_onnx_of_pixels_agrees_with_normalising_first(normalisation: Normalisation, tmp_path: Path) -> None:
+    encoder = ENCODERS["wide"]
+    inputs = export_onnx(encoder, tmp_path / "raw.onnx", normalisation=normalisation)
+    session = onnxruntime.InferenceSession(tmp_path / "raw.onnx")
+    wanted = {"xy": [15, 2]} | ({"confidence": [15]} if normalisation.min_confidence else {})
+    assert inputs == wanted
+    assert {one.name: one.shape for one in session.get_inputs()} == {k: ["batch", *v] for k, v in wanted.items()}
+    for batch in (1, 2, 200):
+        xy, confidence = hard_poses(batch)
+        given = {"xy": xy.numpy(), "confidence": confidence.numpy()}
+        (embedding,) = session.run(None, {name: given[name] for name in inputs})
+        poses, present = normalisation(xy, confidence if "confidence" in inputs else None)
+        expected = encoder(poses).detach().masked_fill(~present.any(-1, keepdim=True), torch.nan)
+        assert batch < 200 or 2 < expected.isnan().any(-1).sum() < 100
+        np.testing.assert_allclose(embedding, expected.numpy(), atol=1e-5)
+
+
+def test_the_encoder_of_a_checkpoint_comes_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = [*options("demo.yaml", tmp_path), *FAST, f"--trainer.logger.save_dir={tmp_path / 'runs'}"]
     assert run.main(["fit", *words, "--model.encoder.channels=4", "--model.encoder.activation=torch.nn.ELU"]) == 0
     checkpoint = tmp_path / "runs" / "demo" / "version_0" / "checkpoints" / "best.ckpt"
@@ -35,6 +72,10 @@ def test_the_encoder_of_a_checkpoint_comes_back(tmp_path: Path) -> None:
         assert torch.equal(value, saved["state_dict"][f"encoder.{name}"])
     assert run.main(["export", str(checkpoint), "--output", str(tmp_path / "encoder.onnx")]) == 0
     assert (tmp_path / "encoder.onnx").stat().st_size > 1000
+    capsys.readouterr()
+    assert run.main(["export", str(checkpoint), "--output", str(tmp_path / "raw.onnx"), "--raw"]) == 0
+    said = "raw.onnx: xy [batch, 15, 2] in pixels, NaN where missing; confidence [batch, 15], NaN where unknown -> "
+    assert said in capsys.readouterr().out
 
     for class_path in ("subprocess.Popen", "torch.nn.Linear", "lightning_modules.encoders.Nothing"):
         saved["config"] = f"model: {{init_args: {{encoder: {{class_path: {class_path}}}}}}}"
