@@ -1,6 +1,10 @@
 """The one exception that the command line shows as a single line, without a traceback, and words for it."""
 
+import re
 from collections.abc import Sequence
+
+QUOTED = 60
+"""Characters of a value that a message repeats at the most."""
 
 
 class InputError(Exception):
@@ -11,6 +15,22 @@ class InputError(Exception):
     """
 
 
+def quoted(value: object) -> str:
+    """A value as Python writes it, for a message; of a long one the beginning."""
+    return shortened(repr(value))
+
+
+def shortened(text: str) -> str:
+    """The text, or its beginning and an ellipsis: `QUOTED` characters at the most."""
+    return text if len(text) <= QUOTED else f"{text[: QUOTED - 3]}..."
+
+
 def some(names: Sequence[str]) -> str:
     """The first three names and how many more there are, for a message."""
-    return ", ".join(map(repr, names[:3])) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return ", ".join(map(quoted, names[:3])) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def one_line(message: str) -> str:
+    """The message as it goes on the screen: without line breaks, and without endless numbers and words."""
+    words = " ".join(message.split())
+    return re.sub(rf"\d{{{QUOTED + 1},}}|\S{{{5 * QUOTED},}}[^\s:;,]", lambda word: shortened(word[0]), words)

@@ -2,11 +2,14 @@
 
 import difflib
 import importlib
+import os
 import sys
+import traceback
 from collections.abc import Sequence
 
+from cli.failures import explain
 from commands import COMMANDS
-from errors import InputError
+from errors import InputError, one_line, quoted
 
 
 def overview() -> str:
@@ -32,6 +35,8 @@ def overview() -> str:
 def main(args: Sequence[str] | None = None) -> int:
     """Run a command; `args` without the program's name, by default those of the process.
 
+    With GCN_PSN_DEBUG=1 in the environment, the traceback of an error stands before its line.
+
     Returns:
         The exit code: 0, 2 when something the user gave is wrong (one line on standard error says what), 130 when
         interrupted.
@@ -46,23 +51,30 @@ def main(args: Sequence[str] | None = None) -> int:
     if command is None:
         near = difflib.get_close_matches(words[0], COMMANDS, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(COMMANDS)}"
-        print(f"error: no command {words[0]!r}; {hint}", file=sys.stderr)
+        print(f"error: no command {quoted(words[0])}; {hint}", file=sys.stderr)
         return 2
     try:
         return int(importlib.import_module(command.module).run(words))
-    except InputError as error:
-        message = str(error)
-    except ModuleNotFoundError as error:
-        if not command.requirements:
+    except (InputError, ImportError, OSError, KeyboardInterrupt) as error:
+        if isinstance(error, BrokenPipeError) and _nobody_reads():
+            return 1
+        said = explain(error, words, command.install)
+        if said is None:  # a fault of this program, or of one that it uses
             raise
-        message = f"{words[0]} needs the package {error.name}: pip install -r {command.requirements}"
-    except OSError as error:
-        message = f"{error.filename or 'a file'}: {error.strerror or error}; free space, or choose another folder"
-    except KeyboardInterrupt:
-        print("error: interrupted", file=sys.stderr)
-        return 130
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
-    return 2
+        if os.environ.get("GCN_PSN_DEBUG", "0") not in ("", "0"):
+            traceback.print_exc()
+        print(f"error: {one_line(said)}", file=sys.stderr)
+        return 130 if isinstance(error, KeyboardInterrupt) else 2
+
+
+def _nobody_reads() -> bool:
+    """Whether standard output goes to a program that has ended, such as `head`; from then on it goes nowhere."""
+    try:
+        print(flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from jsonargparse import ArgumentParser
 from lightning.pytorch.cli import LightningArgumentParser
 
 from cli.config_files import CONFIGS, Given, given, read, short
+from cli.failures import missing_package
 from errors import InputError
 
 _TYPES = {
@@ -38,9 +39,15 @@ class Parser(LightningArgumentParser):
 
         Raises:
             InputError: always, except in the parsers that jsonargparse makes for the arguments of one class.
+            ImportError: a class that was named cannot be imported, for want of a package.
         """
         if not self.exit_on_error:
             super().error(message, ex)
+        cause: BaseException | None = ex
+        while cause is not None:
+            if isinstance(cause, ImportError) and missing_package(cause) and f"'{cause.name}." not in message:
+                raise cause  # not the class is missing, but what it needs
+            cause = cause.__cause__ or cause.__context__
         raise InputError(explain(message, getattr(ex, "subcommand_parser", self))) from ex
 
 

@@ -4,6 +4,10 @@ import argparse
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+LIGHT = "make demo, then source .venv/bin/activate (or pip install -r requirements-light.txt)"
+POSE = LIGHT.replace("demo", "pose").replace("light.txt", "light.txt -r requirements-pose.txt")
+FULL = "pip install -r requirements.txt, in an environment of its own"
+
 
 @dataclass(frozen=True)
 class Command:
@@ -12,12 +16,12 @@ class Command:
     Attributes:
         module: imported when the command is used; its `run(arguments)` returns the exit code.
         summary: a line for `python run.py --help`.
-        requirements: the file with packages that it needs beside those of training; none if empty.
+        install: how to install the packages that it needs.
     """
 
     module: str
     summary: str
-    requirements: str = ""
+    install: str = LIGHT
 
 
 class OptionParser(argparse.ArgumentParser):
@@ -44,16 +48,12 @@ COMMANDS = {
     "score": Command(
         "commands.score",
         "how close a pose or performance is to a reference, and where it differs",
-        "requirements-pose.txt",
+        POSE,
     ),
-    "extract": Command(
-        "commands.extract", "make a keypoint cache from videos and photographs", "requirements-pose.txt"
-    ),
-    "features": Command(
-        "commands.features", "make a cache of clip features from videos, for CoRe and TPT", "requirements-pose.txt"
-    ),
+    "extract": Command("commands.extract", "make a keypoint cache from videos and photographs", POSE),
+    "features": Command("commands.features", "make a cache of clip features from videos, for CoRe and TPT", POSE),
     "check": Command("commands.check", "check a keypoint cache, clip by clip"),
     "export": Command("commands.export", "export the encoder of a checkpoint to ONNX"),
-    "train-detector": Command("commands.train_detector", "fine-tune a detector of ultralytics to persons"),
+    "train-detector": Command("commands.train_detector", "fine-tune a detector of ultralytics to persons", FULL),
     "skeleton": Command("commands.skeleton", "draw the 15 joints and 14 bones"),
 }
