@@ -5,20 +5,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
-from jsonargparse import Namespace
 
 from cli.config_files import CONFIGS
 from cli.media_options import add_dataset_and_places, build_dataset, build_trainer, source_name
 from cli.pose_options import build_pipeline, pose_parser, provenance
 from drawing.contact_sheet import StripBuilder, contact_sheet
 from errors import InputError
-from extraction.filling import Extraction, fill
+from extraction.filling import fill
 from extraction.ledger import Ledger
-from extraction.pipeline import Pipeline
-from extraction.progress import ExtractionProgress
 from extraction.reading.media import ClipMedia
 from extraction.reading.photographs import read_image
-from extraction.summary import sum_up, summarise, text
 
 STRIPS = 24
 """Clips on a contact sheet at the most."""
@@ -53,25 +49,10 @@ def run(arguments: Sequence[str]) -> int:
     pipeline = build_pipeline(config)  # after the media: networks take their time
     ledger = Ledger(data.cache, provenance(parser, config, pipeline, source))
     left = ledger.left(clips, "--data.cache")
-    return _extract(pipeline, config.trainer, ledger, clips, left, rejected)
-
-
-def _extract(
-    pipeline: Pipeline,
-    places: Namespace,
-    ledger: Ledger,
-    clips: list[ClipMedia],
-    left: list[ClipMedia],
-    rejected: list[tuple[str, str]],
-) -> int:
-    trainer = build_trainer(places, "extract")
-    progress = ExtractionProgress(len(left), shown=trainer.is_global_zero)
-    module = Extraction(pipeline, ledger, left, StripBuilder, progress.clip, progress.looked)
-    done = f"{len(clips) - len(left)} of {len(clips)} clips are done"
-    if not fill(trainer, module, progress, f"{done}; extracting {len(left)} into {ledger.cache}", rejected):
+    trainer = build_trainer(config.trainer, "extract")
+    summary = fill(trainer, pipeline, ledger, clips, left, rejected, sketch=StripBuilder)
+    if summary is None:
         return 0
-    summary = summarise(ledger, clips, left, rejected, progress.seconds, progress.looks)
-    sum_up(ledger, summary, text(summary))
     for path in _sheets(ledger, clips):
         print(f"contact sheet: {path}")
     return 1 if summary["failed"] or rejected else 0

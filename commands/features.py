@@ -9,7 +9,6 @@ from pathlib import Path
 
 import yaml
 from jsonargparse import ArgumentParser, Namespace
-from lightning import Trainer
 
 from cli.config_files import CONFIGS
 from cli.media_options import (
@@ -24,16 +23,11 @@ from cli.media_options import (
 )
 from cli.parse_errors import Parser
 from errors import InputError
-from extraction.features.feature_filling import FeatureExtraction
 from extraction.features.feature_ledger import FeatureLedger
 from extraction.features.feature_pipeline import FeaturePipeline
-from extraction.features.feature_summary import summarise, text
-from extraction.features.feature_types import Extractor
 from extraction.features.windows import Windows
 from extraction.filling import fill
-from extraction.progress import ExtractionProgress
-from extraction.reading.media import ClipMedia
-from extraction.summary import sum_up
+from extraction.types import Extractor
 from poses.cache.feature_cache import FeatureProvenance
 
 CACHES = Path("data", "features")
@@ -72,8 +66,12 @@ def run(arguments: Sequence[str]) -> int:
     if os.path.realpath(output) == os.path.realpath(data.cache):
         raise InputError(f"{output}: is the keypoint cache; give the features a folder of their own (--output)")
     ledger = FeatureLedger(output, provenance)
-    left = ledger.left(clips, "--output")
-    return _fill(pipeline, trainer, ledger, clips, left, rejected)
+    summary = fill(trainer, pipeline, ledger, clips, ledger.left(clips, "--output"), rejected)
+    if summary is None:
+        return 0
+    if summary["done"] or summary["skipped"]:
+        print(f"train on them: {_training(ledger, pipeline)}")
+    return 1 if summary["failed"] or rejected else 0
 
 
 def _parser() -> Parser:
@@ -125,26 +123,6 @@ def _provenance(parser: Parser, config: Namespace, pipeline: FeaturePipeline, so
 
 def _slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
-
-
-def _fill(
-    pipeline: FeaturePipeline,
-    trainer: Trainer,
-    ledger: FeatureLedger,
-    clips: list[ClipMedia],
-    left: list[ClipMedia],
-    rejected: list[tuple[str, str]],
-) -> int:
-    progress = ExtractionProgress(len(left), trainer.is_global_zero, "windows")
-    module = FeatureExtraction(pipeline, ledger, left, progress.clip, progress.looked)
-    done = f"{len(clips) - len(left)} of {len(clips)} clips are done"
-    if not fill(trainer, module, progress, f"{done}; {len(left)} go into {ledger.cache}", rejected):
-        return 0
-    summary = summarise(ledger, clips, left, rejected, progress.seconds, progress.looks)
-    sum_up(ledger, summary, text(summary))
-    if summary["done"] or summary["skipped"]:
-        print(f"train on them: {_training(ledger, pipeline)}")
-    return 1 if summary["failed"] or rejected else 0
 
 
 def _training(ledger: FeatureLedger, pipeline: FeaturePipeline) -> str:

@@ -1,6 +1,6 @@
-"""Filling a cache under `Trainer.predict`, such as one of keypoints: every process takes clips of its own."""
+"""Filling a cache under `Trainer.predict`: every process takes clips of its own."""
 
-from abc import ABC, abstractmethod
+import json
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import Any, Protocol
@@ -8,12 +8,11 @@ from typing import Any, Protocol
 import torch
 from lightning import LightningModule, Trainer
 
-from extraction.ledger import ClipLedger, Ledger
-from extraction.people.clip_poses import ClipPoses, FailedClip
-from extraction.pipeline import Pipeline, Sketch
+from extraction.ledger import ClipLedger
+from extraction.people.clip_poses import FailedClip
 from extraction.progress import ExtractionProgress
 from extraction.reading.media import ClipMedia
-from extraction.summary import shortened
+from extraction.summary import shortened, summarise, text
 
 GROUP = 64
 """Clips of a prediction step; they share batches of the network."""
@@ -32,14 +31,20 @@ class Groups:
         return iter(self.groups)
 
 
-class Placed(Protocol):
-    """What runs on a device."""
+class Makes(Protocol):
+    """A pipeline: has the networks, and makes what a ledger writes."""
 
     def place(self, device: str) -> None:
         """Run on a device: "cpu", "cuda:0", ...."""
+        ...
+
+    @property
+    def run(self) -> Callable[..., Generator[Any, None, None]]:
+        """What `ledger.write` takes, or `FailedClip`, of each of some clips, as soon as it is done."""
+        ...
 
 
-class CacheFilling(LightningModule, ABC):
+class CacheFilling(LightningModule):
     """Fills a cache.
 
     Process r of n begins with the clips r, r + n, r + 2 n, ... and then helps the others with theirs: a clip that
@@ -47,35 +52,31 @@ class CacheFilling(LightningModule, ABC):
     made of a clip does not depend on who makes it.
 
     Args:
-        pipeline: what has the networks.
+        pipeline: from media to what the cache holds.
         ledger: the cache.
         clips: what it is filled with.
-        through: is told of every clip that is through, here or elsewhere.
-        looked: is told after every batch of the network how many crops or windows it held.
+        progress: is told of every clip that is through, here or elsewhere, and of what the network looked at.
+        options: of the pipeline's `run`.
     """
 
     def __init__(
         self,
-        pipeline: Placed,
+        pipeline: Makes,
         ledger: ClipLedger[Any, Any],
         clips: Sequence[ClipMedia],
-        through: Callable[[], None],
-        looked: Callable[[int], None],
+        progress: ExtractionProgress,
+        **options: Any,
     ) -> None:
         super().__init__()
-        self.networks = pipeline
+        self.pipeline = pipeline
         self.ledger = ledger
         self.clips = clips
-        self.through = through
-        self.looked = looked
-
-    @abstractmethod
-    def made(self, clips: Iterable[ClipMedia]) -> Generator[Any, None, None]:
-        """What `ledger.write` takes, or `FailedClip`, of each of the clips, as soon as it is done."""
+        self.progress = progress
+        self.options = options
 
     def setup(self, stage: str) -> None:
         """Place the networks on this process's device; `stage` is Lightning's."""
-        self.networks.place(str(self.trainer.strategy.root_device))
+        self.pipeline.place(str(self.trainer.strategy.root_device))
 
     def predict_dataloader(self) -> "Groups":
         """This process's clips in groups, then those of the others."""
@@ -94,13 +95,13 @@ class CacheFilling(LightningModule, ABC):
             InputError: the cache cannot be written to.
         """
         count = 0
-        with self.ledger, closing(self.made(self.ledger.claim(batch, self.through))) as results:
+        with self.ledger, closing(self._made(self.ledger.claim(batch, self.progress.clip))) as results:
             for result in results:
                 if isinstance(result, FailedClip):
                     self.ledger.fail(result)
                 else:
                     self.ledger.write(result)
-                self.through()
+                self.progress.clip()
                 count += 1
         return count
 
@@ -108,56 +109,47 @@ class CacheFilling(LightningModule, ABC):
         """Wait for the clips that other processes have at hand: the summary counts them."""
         self.trainer.strategy.barrier("extraction")
 
+    def _made(self, clips: Iterable[ClipMedia]) -> Generator[Any, None, None]:
+        return self.pipeline.run(clips, choose=self.ledger.choose, looked=self.progress.looked, **self.options)
+
 
 def fill(
     trainer: Trainer,
-    module: CacheFilling,
-    progress: ExtractionProgress,
-    announcement: str,
+    pipeline: Makes,
+    ledger: ClipLedger[Any, Any],
+    clips: Sequence[ClipMedia],
+    left: Sequence[ClipMedia],
     rejected: Sequence[tuple[str, str]],
-) -> bool:
-    """Make what is left; says what was left out first, and the announcement.
+    **options: Any,
+) -> dict[str, Any] | None:
+    """Make what is left, saying before what was left out, and sum up.
+
+    Args:
+        trainer: says where.
+        pipeline: see `CacheFilling`.
+        ledger: the cache.
+        clips: all clips of the dataset.
+        left: those that were not done before.
+        rejected: names of media that make no clip, and why.
+        options: of the pipeline's `run`.
 
     Returns:
-        Whether this is the main process, which is to sum up.
+        The summary, see `extraction.summary.summarise`; None in all but the main process, which alone sums up.
     """
+    progress = ExtractionProgress(len(left), trainer.is_global_zero, ledger.seen)
     if trainer.is_global_zero:
         for line in shortened("left out", rejected):
             print(line)
-        print(announcement)
+        print(f"{len(clips) - len(left)} of {len(clips)} clips are done; {len(left)} go into {ledger.cache}")
     with progress:
-        if module.clips:
+        if left:
             try:
-                trainer.predict(module, return_predictions=False)
+                trainer.predict(CacheFilling(pipeline, ledger, left, progress, **options), return_predictions=False)
             except SystemExit:  # Lightning's answer to Ctrl-C
                 raise KeyboardInterrupt from None
-    return bool(trainer.is_global_zero)
-
-
-class Extraction(CacheFilling):
-    """Fills a keypoint cache.
-
-    Args:
-        pipeline: from media to poses.
-        ledger: the cache.
-        clips: to be extracted.
-        sketch: makes what draws a clip's picture.
-        through, looked: see `CacheFilling`.
-    """
-
-    def __init__(
-        self,
-        pipeline: Pipeline,
-        ledger: Ledger,
-        clips: Sequence[ClipMedia],
-        sketch: Callable[[ClipMedia], Sketch],
-        through: Callable[[], None],
-        looked: Callable[[int], None],
-    ) -> None:
-        super().__init__(pipeline, ledger, clips, through, looked)
-        self.pipeline = pipeline
-        self.sketch = sketch
-
-    def made(self, clips: Iterable[ClipMedia]) -> Generator[ClipPoses | FailedClip, None, None]:
-        """See `CacheFilling`."""
-        return self.pipeline.run(clips, choose=self.ledger.choose, sketch=self.sketch, looked=self.looked)
+    if not trainer.is_global_zero:
+        return None
+    summary = summarise(ledger, clips, left, rejected, progress.seconds, progress.looks)
+    print(text(ledger, summary))
+    print(f"summary: {ledger.keep('summary.json', json.dumps(summary, indent=1, ensure_ascii=False).encode())}")
+    return summary

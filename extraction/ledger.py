@@ -70,12 +70,16 @@ class ClipLedger(ABC, Generic[P, M]):
 
     Attributes:
         compared: what of the provenance must be as asked for, "settings" apart; the first difference is told.
+        seen: what the network looks at, for the screen.
+        verb: what is done to clips, for the screen.
 
     Raises:
         InputError: the folder cannot be made.
     """
 
     compared: Sequence[str]
+    seen: str
+    verb: str
 
     def __init__(self, cache: Path, provenance: P) -> None:
         self.cache = cache
@@ -145,6 +149,14 @@ class ClipLedger(ABC, Generic[P, M]):
     @abstractmethod
     def stored(self, media: ClipMedia) -> P | None:
         """What the clip's file says of how it was made; None if it is not there, or damaged: then it is made again."""
+
+    @abstractmethod
+    def totals(self, records: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """For the summary: numbers over all clips that are done, from their records."""
+
+    @abstractmethod
+    def in_words(self, totals: dict[str, Any]) -> list[str]:
+        """The totals as lines for people."""
 
     def __enter__(self) -> Self:
         return self
@@ -249,6 +261,8 @@ class Ledger(ClipLedger[Provenance, ClipPoses]):
     """The state of a keypoint cache that is being filled; beside each record lies a picture of the clip."""
 
     compared = ("source", "detector", "detector_sha256", "estimator", "weights_sha256")
+    seen = "people"
+    verb = "extracted"
 
     def stored(self, media: ClipMedia) -> Provenance | None:
         """See `ClipLedger`."""
@@ -286,6 +300,25 @@ class Ledger(ClipLedger[Provenance, ClipPoses]):
             interpolated=poses.interpolated.ravel(),
             provenance=provenance,
         )
+
+    def totals(self, records: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """Sums, and the mean over the clips of their `mean_confidence`; None where no clip has one."""
+        sums = ("frames", "frames_without_person", "frames_interpolated", "people", "dropped", "turned")
+        confidence = [record["mean_confidence"] for record in records if record["mean_confidence"] is not None]
+        return {
+            **{name: sum(record[name] for record in records) for name in sums},
+            "mean_confidence": round(float(np.mean(confidence)), 4) if confidence else None,
+        }
+
+    def in_words(self, totals: dict[str, Any]) -> list[str]:
+        """See `ClipLedger`."""
+        confidence = totals["mean_confidence"]
+        return [
+            f"frames: {totals['frames']}, of them {totals['frames_without_person']} without a person"
+            + (f", {totals['frames_interpolated']} filled in" if totals["frames_interpolated"] else ""),
+            f"people: {totals['people']} kept, {totals['dropped']} dropped; mean confidence "
+            + ("unknown" if confidence is None else f"{confidence:.2f}"),
+        ]
 
     def picture(self, media: ClipMedia) -> Path:
         """Where the picture of a clip is, if one was made."""

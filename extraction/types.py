@@ -1,4 +1,4 @@
-"""What detectors and estimators take and give; the protocols that make each of them one file.
+"""What detectors, estimators and feature extractors take and give; the protocols that make each of them one file.
 
 Images are uint8 [H, W, 3], RGB. Coordinates are pixels, x to the right, y down; (0, 0) is
 the middle of the first pixel.
@@ -88,7 +88,7 @@ class Keypoints(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """What an estimator chose on the first crops of a run.
+    """What an estimator or extractor chose on the first crops or windows of a run.
 
     Attributes:
         choice: such as "bf16"; given back to `prepare` when the run goes on another time.
@@ -99,8 +99,8 @@ class Decision(NamedTuple):
     line: str
 
 
-class Detector(Protocol):
-    """Finds people.
+class Placed(Protocol):
+    """What has a network.
 
     Attributes:
         name: for the cache's provenance and the screen.
@@ -113,38 +113,47 @@ class Detector(Protocol):
     def place(self, device: str) -> None:
         """Called once before use: run on "cpu", "cuda:0", ...."""
         ...
+
+
+class Detector(Placed, Protocol):
+    """Finds people."""
 
     def detect(self, clip_id: str, frames: Sequence[Frame]) -> list[People]:
         """The people of each frame, best first; all frames are of one clip and one size, in order."""
         ...
 
 
-class Prepares(Protocol):
-    """Has something to choose when it sees what it is to look at."""
+class Prepares(Placed, Protocol):
+    """Has something to choose when it sees what it is to look at.
+
+    Attributes:
+        batch: how many crops or windows `network` takes at once at the most. What is said of one depends neither on the
+            others nor on how many there are, to the last bit.
+    """
+
+    batch: int
 
     def prepare(self, pixels: Image, decided: str | None, /) -> Decision | None:
-        """See `Estimator`."""
+        """Called once, with the first crops [B, h, w, 3] or windows [B, L, h, w, 3] of a run: choose a precision.
+
+        Args:
+            pixels: the crops, or windows of cropped frames.
+            decided: what was chosen before for the same cache; then the same again.
+
+        Returns:
+            What was chosen; None if there was nothing to choose.
+        """
         ...
 
 
-class Estimator(Protocol):
+class Estimator(Prepares, Protocol):
     """Finds a person's keypoints: `decode(network(crops), crops)`.
 
     Attributes:
-        name: for the cache's provenance and the screen.
-        weights: which weights run.
         layout: a key of `poses.skeleton.KEYPOINTS`.
-        batch: how many crops `network` takes at once at the most.
     """
 
-    name: str
-    weights: Weights
     layout: Source
-    batch: int
-
-    def place(self, device: str) -> None:
-        """Called once before use: run on "cpu", "cuda:0", ...."""
-        ...
 
     def crop(self, image: Image, box: Floats, roi: Floats | None = None, turns: int = 0) -> Crop:
         """Cut a person out; called from several threads.
@@ -159,24 +168,36 @@ class Estimator(Protocol):
         ...
 
     def network(self, pixels: Image) -> tuple[Floats, ...]:
-        """What the network says of crops uint8 [B, h, w, 3], B at most `batch`; float32 arrays, first axis B.
-
-        What is said of a crop does not depend on the others, to the last bit.
-        """
+        """What the network says of crops uint8 [B, h, w, 3], B at most `batch`; float32 arrays, first axis B."""
         ...
 
     def decode(self, raw: tuple[Floats, ...], crops: Sequence[Crop]) -> Keypoints:
         """Keypoints in image pixels from what the network said of the same B crops."""
         ...
 
-    def prepare(self, pixels: Image, decided: str | None) -> Decision | None:
-        """Called once, with the first crops of a run [B, h, w, 3]: time to choose a precision.
+
+class Extractor(Prepares, Protocol):
+    """From windows of frames to clip features.
+
+    Attributes:
+        width: C, how many numbers the features of a window are.
+        length: how many frames a window must have; None: any number from 8.
+    """
+
+    width: int
+    length: int | None
+
+    def crop(self, image: Image) -> Image:
+        """The part of a frame that the network sees, resized; called from several threads.
 
         Args:
-            pixels: the crops.
-            decided: what was chosen before for the same cache; then the same again.
+            image: uint8 [H, W, 3], RGB.
 
         Returns:
-            What was chosen; None if there was nothing to choose.
+            uint8 [h, w, 3], of one size for all frames; the network normalises.
         """
+        ...
+
+    def network(self, windows: Image) -> Floats:
+        """Features [B, C] float32 of windows uint8 [B, L, h, w, 3], cropped frames in order, B at most `batch`."""
         ...

@@ -15,7 +15,7 @@ ABSENT = {
 OF_PICTURES = {
     "commands.extract", "commands.features", "cli.pose_options", "commands.score", "commands.train_detector",
     "feedback.drawn_poses", "drawing.contact_sheet", "drawing.overlay", "feedback.drawn_performance",
-    "extraction.filling", "extraction.features.feature_filling",
+    "extraction.filling",
 }  # fmt: skip
 """What has to do with photographs and videos; all else must do without their packages."""
 SCRIPT = """

@@ -140,3 +140,22 @@ class Runner:
             reason = str(error).splitlines()[0]
             raise InputError(f"{self.owner}: no device {name!r} ({reason}); choose cpu or cuda") from error
         return device
+
+
+class Runs:
+    """An estimator or extractor whose network a `Runner` runs."""
+
+    _runner: Runner
+
+    @property
+    def precision_in_use(self) -> Precision:
+        """What the network runs in: as asked for, else as `prepare` decided, else fp32."""
+        return self._runner.precision_in_use
+
+    def place(self, device: str) -> None:
+        """See `extraction.types.Placed`.
+
+        Raises:
+            InputError: there is no such device, or the engine or precision asked for does not run on it.
+        """
+        self._runner.place(device)

@@ -1,9 +1,10 @@
 """Whether a fast precision may be used: decided by what it does to the keypoints, not by what it promises."""
 
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from extraction.engines import Engine, Precision
 from extraction.types import Floats, Image
@@ -52,12 +53,24 @@ def choose(fast: Precision, drift: Floats) -> Choice:
     """
     if len(drift) == 0:
         return Choice("fp32", f"fp32: the first crops show no joint that {fast} could be compared on")
+    return judged(fast, drift, BOUND, "joints by at most {:.2f} % of the box")
+
+
+def judged(fast: Precision, drift: npt.NDArray[np.floating[Any]], bound: float, what: str) -> Choice:
+    """The fast precision if the 95th percentile of the drift [N], N at least 1, is under the bound, fp32 otherwise.
+
+    Args:
+        fast: the precision in question.
+        drift: shares of what is compared with; not finite where the fast network gave no number.
+        bound: a share too.
+        what: what moved by how many percent, for the screen.
+    """
     # not interpolated: between infinity and a number that would give NaN
     worst = float(np.percentile(np.where(np.isfinite(drift), drift, np.inf), 95, method="inverted_cdf"))
-    moved = f"{fast} moves 95 % of {len(drift)} joints by at most {100 * worst:.2f} % of the box"
-    if worst < BOUND:
-        return Choice(fast, f"{fast}: {moved} (under {100 * BOUND:g} % is kept)")
-    return Choice("fp32", f"fp32: {moved} (only under {100 * BOUND:g} % is kept)")
+    moved = f"{fast} moves 95 % of {len(drift)} {what.format(100 * worst)}"
+    if worst < bound:
+        return Choice(fast, f"{fast}: {moved} (under {100 * bound:g} % is kept)")
+    return Choice("fp32", f"fp32: {moved} (only under {100 * bound:g} % is kept)")
 
 
 def drifts(exact: tuple[Floats, Floats], fast: tuple[Floats, Floats], longer_side: float) -> Floats:

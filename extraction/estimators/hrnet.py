@@ -8,7 +8,7 @@ import numpy as np
 
 from errors import InputError
 from extraction.engines import Engine, Precision
-from extraction.engines.batch_runner import Runner
+from extraction.engines.batch_runner import Runner, Runs
 from extraction.engines.precision import Choice, prove
 from extraction.types import Crop, Decision, Floats, Image, Keypoints
 
@@ -16,7 +16,7 @@ PORTION = 4
 """Crops that OpenVINO takes at once: as fast as any more, and a short batch is filled up with fewer black ones."""
 
 
-class HRNet:
+class HRNet(Runs):
     """Sun et al., Deep High-Resolution Representation Learning for Human Pose Estimation, CVPR 2019.
 
     Crops and decodes as the mmpose config in use does; other top-down configs of mmpose work as well.
@@ -66,19 +66,6 @@ class HRNet:
         self._warp = built.warp
         self._decoding = built.decoding
         self._runner = Runner("HRNet", built.network, precision, engine, batch, PORTION)
-
-    @property
-    def precision_in_use(self) -> Precision:
-        """What the network runs in: as asked for, else as `prepare` decided, else fp32."""
-        return self._runner.precision_in_use
-
-    def place(self, device: str) -> None:
-        """See `Estimator`.
-
-        Raises:
-            InputError: there is no such device, or the engine or precision asked for does not run on it.
-        """
-        self._runner.place(device)
 
     def crop(self, image: Image, box: Floats, roi: Floats | None = None, turns: int = 0) -> Crop:
         """See `Estimator`; `roi` is not used."""

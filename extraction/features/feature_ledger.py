@@ -1,5 +1,8 @@
 """Which clips of a feature cache are done, and who is at work on which."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from errors import InputError
 from extraction.features.feature_pipeline import ClipFeatures
 from extraction.ledger import ClipLedger
@@ -11,6 +14,8 @@ class FeatureLedger(ClipLedger[FeatureProvenance, ClipFeatures]):
     """The state of a feature cache that is being filled."""
 
     compared = ("source", "extractor", "weights_sha256")
+    seen = "windows"
+    verb = "done"
 
     def stored(self, media: ClipMedia) -> FeatureProvenance | None:
         """See `ClipLedger`.
@@ -29,3 +34,11 @@ class FeatureLedger(ClipLedger[FeatureProvenance, ClipFeatures]):
         """Write a clip and its record."""
         self._note(made.media, {"status": "done", "frames": made.frames, "windows": len(made.features)})
         write_features(self.cache, made.media.clip_id, made.features, provenance)
+
+    def totals(self, records: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """See `ClipLedger`."""
+        return {name: sum(record[name] for record in records) for name in ("frames", "windows")}
+
+    def in_words(self, totals: dict[str, Any]) -> list[str]:
+        """See `ClipLedger`."""
+        return [f"frames: {totals['frames']}, seen in {totals['windows']} windows"]

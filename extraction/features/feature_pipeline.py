@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from errors import InputError
-from extraction.features.feature_types import Extractor
 from extraction.features.windows import Indices, Windows
 from extraction.people.clip_poses import FailedClip
 from extraction.pipeline import prepare
 from extraction.reading.background import ahead
 from extraction.reading.frames import read_frames
 from extraction.reading.media import ClipMedia
-from extraction.types import Floats, Image
+from extraction.types import Extractor, Floats, Image
 
 SHORTEST = 8
 """Frames of a window at the least, for extractors that take any number from there."""

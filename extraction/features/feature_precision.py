@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 
 from extraction.engines import Engine, Precision
-from extraction.engines.precision import Choice
+from extraction.engines.precision import Choice, judged
 from extraction.types import Floats, Image
 
 BOUND: Final = 0.1  # of the spread of the windows; then drift adds at most a hundredth to their variance
@@ -43,9 +43,4 @@ def choose(fast: Precision, exact: Floats, quick: Floats) -> Choice:
     if not 0 < spread < np.inf:
         return Choice("fp32", f"fp32: the first {len(exact)} windows are alike, {fast} cannot be compared on them")
     drift = np.linalg.norm(exact.astype(np.float64) - quick, axis=1) / spread
-    # not interpolated: between infinity and a number that would give NaN
-    worst = float(np.percentile(np.where(np.isfinite(drift), drift, np.inf), 95, method="inverted_cdf"))
-    moved = f"{fast} moves 95 % of {len(drift)} windows by at most {100 * worst:.1f} % of their spread"
-    if worst < BOUND:
-        return Choice(fast, f"{fast}: {moved} (under {100 * BOUND:g} % is kept)")
-    return Choice("fp32", f"fp32: {moved} (only under {100 * BOUND:g} % is kept)")
+    return judged(fast, drift, BOUND, "windows by at most {:.1f} % of their spread")

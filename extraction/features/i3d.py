@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 from errors import InputError
-from extraction.engines import Network, Precision
-from extraction.engines.batch_runner import Runner
+from extraction.engines import Network
+from extraction.engines.batch_runner import Runner, Runs
 from extraction.features.crops import centre_crop
 from extraction.features.feature_precision import prove
 from extraction.features.feature_weights import RANDOM, RANDOM_WEIGHTS, draw_convolutions, load_file
@@ -25,7 +25,7 @@ WHERE: Final = (
 )
 
 
-class I3D:
+class I3D(Runs):
     """Carreira & Zisserman, Quo Vadis, Action Recognition? A New Model and the Kinetics Dataset, CVPR 2017.
 
     The RGB stream, 1,024 numbers a window: the mean of the last inception module over time and space. Frames are
@@ -68,19 +68,6 @@ class I3D:
         middle = (127.5, 127.5, 127.5)
         network = Network(body, mean=middle, std=middle)
         self._runner = Runner("I3D", network, precision, engine, batch, PORTION)
-
-    @property
-    def precision_in_use(self) -> Precision:
-        """What the network runs in: as asked for, else as `prepare` decided, else fp32."""
-        return self._runner.precision_in_use
-
-    def place(self, device: str) -> None:
-        """See `Extractor`.
-
-        Raises:
-            InputError: there is no such device, or the engine or precision asked for does not run on it.
-        """
-        self._runner.place(device)
 
     def crop(self, image: Image) -> Image:
         """See `Extractor`."""

@@ -11,7 +11,7 @@ from torch import nn
 
 from errors import InputError
 from extraction.engines import Network
-from extraction.engines.batch_runner import Runner
+from extraction.engines.batch_runner import Runner, Runs
 from extraction.features.crops import centre_crop
 from extraction.features.feature_weights import RANDOM, RANDOM_WEIGHTS, draw_convolutions, load_file
 from extraction.types import Decision, Floats, Image
@@ -21,7 +21,7 @@ NAMES: Final = {"s3d": "S3D", "mvit_v2_s": "MViTv2-S"}
 OTHERWISE: Final = 'give a local file (--extractor.init_args.weights), or "random" for untrained weights'
 
 
-class TorchvisionVideo:
+class TorchvisionVideo(Runs):
     """A video network of torchvision up to its classifier, run by PyTorch in fp32.
 
     Frames are resized, cropped and normalised as torchvision does for the published weights: S3D sees the middle
@@ -71,14 +71,6 @@ class TorchvisionVideo:
         self._resize = before.resize_size[0] if len(before.resize_size) == 1 else tuple(before.resize_size)
         mean, std = ([255 * value for value in values] for values in (before.mean, before.std))
         self._runner = Runner("TorchvisionVideo", Network(body, mean=mean, std=std), "fp32", "torch", batch, batch)
-
-    def place(self, device: str) -> None:
-        """See `Extractor`.
-
-        Raises:
-            InputError: there is no such device.
-        """
-        self._runner.place(device)
 
     def crop(self, image: Image) -> Image:
         """See `Extractor`; linear without smoothing, as in training."""

@@ -96,7 +96,7 @@ def test_summary_and_contact_sheets(whole: Path, media: Path, capsys: pytest.Cap
     before = contents(whole)
     assert run.main(words(media, whole)) == 0
     said = capsys.readouterr().out
-    assert "7 of 7 clips are done; extracting 0" in said
+    assert "7 of 7 clips are done; 0 go into" in said
     assert "clips: 0 extracted, 7 done before, 0 failed" in said
     assert contents(whole) == before
 
