@@ -1,11 +1,12 @@
 """Test predictions of several models (folds, seeds, sports), joined into one table with every clip once."""
 
 from collections.abc import Container, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from poses.batches import ClipFacts, names_of
 from scoring.evaluation import ClipTable
 from scoring.intervals import bootstrap_interval, rho_statistic
 from scoring.metrics import ranks
@@ -111,11 +112,7 @@ def pool(folds: Sequence[Sequence[ClipTable]], by_rank: Container[str] = ()) -> 
     if len(torch.unique(clip)) < len(clip):
         raise ValueError("a clip is in two folds")
     whole = ClipTable(
-        clip=clip,
-        action=torch.cat([table.action for table in joined]),
-        group=torch.cat([table.group for table in joined]),
-        score=torch.cat([table.score for table in joined]),
-        difficulty=torch.cat([table.difficulty for table in joined]),
+        **{name: torch.cat([getattr(table, name) for table in joined]) for name in names_of(ClipFacts)},
         predictions={name: torch.cat([table.predictions[name] for table in joined]) for name in names},
     )
     return _sorted(whole, names)
@@ -123,29 +120,15 @@ def pool(folds: Sequence[Sequence[ClipTable]], by_rank: Container[str] = ()) -> 
 
 def _sorted(table: ClipTable, names: Sequence[str], by_rank: Container[str] = ()) -> ClipTable:
     order = table.clip.argsort()
-    action = table.action[order]
+    facts = {name: getattr(table, name)[order] for name in names_of(ClipFacts)}
     predictions = {name: table.predictions[name][order].double() for name in names}
-    return ClipTable(
-        clip=table.clip[order],
-        action=action,
-        group=table.group[order],
-        score=table.score[order],
-        difficulty=table.difficulty[order],
-        predictions={
-            name: rank_normalised(values, action) if name in by_rank else values for name, values in predictions.items()
-        },
-    )
+    ranked = {name: rank_normalised(predictions[name], facts["action"]) for name in names if name in by_rank}
+    return ClipTable(**facts, predictions=predictions | ranked)
 
 
 def _mean(tables: Sequence[ClipTable]) -> ClipTable:
     first = tables[0]
     if not all(torch.equal(table.clip, first.clip) for table in tables):
         raise ValueError("the tables of a fold hold different clips")
-    return ClipTable(
-        first.clip,
-        first.action,
-        first.group,
-        first.score,
-        first.difficulty,
-        {name: torch.stack([table.predictions[name] for table in tables]).mean(0) for name in first.predictions},
-    )
+    means = {name: torch.stack([table.predictions[name] for table in tables]).mean(0) for name in first.predictions}
+    return replace(first, predictions=means)
