@@ -14,8 +14,7 @@ from files import write_atomically
 from reports.build import build
 from reports.document import Picture
 from reports.groups import by_dataset, campaigns
-from reports.markdown import markdown
-from reports.page import html
+from reports.page import html, markdown
 from run_folder.runs import Run, find_runs, read_run
 
 

@@ -1,6 +1,7 @@
-"""A report as one self-contained HTML page."""
+"""A report as one self-contained HTML page, and as Markdown with its figures as files beside it."""
 
 import base64
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,27 @@ from reports.document import Picture, Report
 
 def html(report: Report) -> str:
     """The page: inline styles and figures, no script, nothing from a network."""
+    return _filled("page.html", report, autoescape=True)
+
+
+def markdown(report: Report) -> str:
+    """The text; figures are looked for in `figures/`."""
+    return _filled("page.md.jinja", report, autoescape=False).rstrip() + "\n"
+
+
+def escaped(text: str) -> str:
+    """Text that stays text: nothing in it is Markdown or HTML."""
+    text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_\[\]|#~$])", r"\\\1", text)
+
+
+def _filled(template: str, report: Report, autoescape: bool) -> str:
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"drawn": _drawn, "kind": _kind}
-    return environment.get_template("page.html").render(report=report)
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=autoescape, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters |= {"drawn": _drawn, "kind": _kind, "escaped": escaped, "fence": _fence}
+    return environment.get_template(template).render(report=report)
 
 
 def _drawn(picture: Picture) -> Markup:
@@ -34,3 +47,8 @@ def _drawn(picture: Picture) -> Markup:
 
 def _kind(block: Any) -> str:
     return type(block).__name__
+
+
+def _fence(text: str) -> str:
+    """What goes round code in Markdown: more backticks than any run of them in it."""
+    return "`" * max(3, 1 + max(map(len, re.findall(r"`+", text)), default=0))

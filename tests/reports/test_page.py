@@ -9,8 +9,7 @@ import pytest
 
 from reports.build import build
 from reports.document import Gallery, Heading, Report, RunList, Table
-from reports.markdown import escaped, markdown
-from reports.page import html
+from reports.page import escaped, html, markdown
 from run_folder.runs import read_run
 from run_folder.trial import Record
 from tests.run_folder.made_runs import make_campaign, make_run
