@@ -60,6 +60,11 @@ class SkeletonConv(GCNConv):  # type: ignore[misc]  # PyG publishes no types
         if initialisation != "glorot":  # that is how PyG has just drawn it
             initialise(self.lin.weight, initialisation)
 
+    def _set_jittable_templates(self, raise_on_error: bool = False) -> None:
+        """Nothing. PyG writes code for `propagate`, which is not called here, and leaves its file in the temporary
+        folder, one a process.
+        """  # noqa: D205
+
     def forward(self, poses: Tensor) -> Tensor:
         """Poses [..., 15, in_channels] to [..., 15, out_channels]."""
         out: Tensor
