@@ -11,17 +11,7 @@ DEFAULT = Path("runs/ablations")
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run ablations and print their tables.
-
-    Args:
-        arguments: the words after `run.py`, the first being the command's name.
-
-    Returns:
-        0 if every trial is finished, 1 if some failed.
-
-    Raises:
-        InputError: a file or an option is wrong, or the runs that are there were trained with others.
-    """
+    """Run ablations and print their tables: 0 if every trial is finished, 1 if some failed."""
     parser = OptionParser(
         prog="run.py ablate",
         description="Train and test named variants of a model, with several seeds, on all folds, and compare them. "

@@ -6,17 +6,7 @@ from commands import OptionParser
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Check a cache and print what was found.
-
-    Args:
-        arguments: the words after `run.py`, the first being the command's name.
-
-    Returns:
-        0 if the cache is sound, 2 if it has problems.
-
-    Raises:
-        InputError: there is no cache at that path.
-    """
+    """Check a cache and print what was found: 0 if it is sound, 2 if it has problems."""
     parser = OptionParser(
         prog="run.py check",
         description="Check every clip of a keypoint cache (docs/keypoint-cache.md) and print each problem on a line: "

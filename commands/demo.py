@@ -9,17 +9,7 @@ CONFIG = "demo.yaml"
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Fit configs/demo.yaml, test its best checkpoint, print the tables and where the picture is.
-
-    Args:
-        arguments: the words after `run.py`, the first being the command's name.
-
-    Returns:
-        The exit code.
-
-    Raises:
-        InputError: an option is wrong, or the data or the run cannot be written.
-    """
+    """Fit configs/demo.yaml, test its best checkpoint, print the tables and where the picture is."""
     parser = OptionParser(
         prog="run.py demo",
         description="Train GCN-PSN on synthetic poses that are made on the spot (data/demo), test it, and end with a "

@@ -15,7 +15,7 @@ MEANING = {
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run the command; returns the exit code."""
+    """Write the ONNX file."""
     parser = OptionParser(prog="run.py export", description=__doc__)
     parser.add_argument("checkpoint", type=Path, help="a checkpoint, such as runs/demo/version_0/checkpoints/best.ckpt")
     parser.add_argument("--output", type=Path, default=Path("encoder.onnx"), help="the file to write (%(default)s)")

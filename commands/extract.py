@@ -21,17 +21,7 @@ STRIPS = 24
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Fill a keypoint cache.
-
-    Args:
-        arguments: the words after `run.py`, the first being the command's name.
-
-    Returns:
-        0 if every clip is in the cache, 1 if some could not be extracted or were left out.
-
-    Raises:
-        InputError: an option is wrong, there are no media, or the cache cannot be written to or was made otherwise.
-    """
+    """Fill a keypoint cache: 0 if every clip is in it, 1 if some could not be extracted or were left out."""
     parser = pose_parser(
         "extract",
         "Extract the keypoints of a dataset's videos and photographs into its keypoint cache "

@@ -41,17 +41,7 @@ class FeatureConfig(MediaConfig):
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Fill a feature cache.
-
-    Args:
-        arguments: the words after `run.py`, the first being the command's name.
-
-    Returns:
-        0 if every clip is in the cache, 1 if some could not be read or were left out.
-
-    Raises:
-        InputError: an option is wrong, there are no media, or the cache cannot be written to or was made otherwise.
-    """
+    """Fill a feature cache: 0 if every clip is in it, 1 if some could not be read or were left out."""
     parser = _parser()
     config = parser.parse_args(list(arguments[1:]))
     data = build_dataset(config)

@@ -6,5 +6,5 @@ from cli.pose_cli import train
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Do what `arguments` say: the words after `run.py`, the first being the command's name; returns the exit code."""
+    """Train, validate, test or predict, as the first word says."""
     return train(arguments)

@@ -15,7 +15,7 @@ from scoring.trivial import UNCALIBRATED
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run the command; returns the exit code."""
+    """Print the table."""
     parser = OptionParser(
         prog="run.py pool",
         description="One table for the test predictions of several runs of one model: the folds of a dataset pooled, "

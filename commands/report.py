@@ -19,7 +19,7 @@ from run_folder.runs import Run, find_runs, read_run
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run the command; returns the exit code."""
+    """Write the report."""
     parser = OptionParser(
         prog="run.py report",
         description="Tables, figures and the list of runs, from run folders alone: index.html (one page, needs nothing "

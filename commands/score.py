@@ -31,18 +31,7 @@ PICTURES = (".png", ".svg", ".pdf")
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Compare, print, draw.
-
-    Args:
-        arguments: the words after `run.py`, the first being the command's name.
-
-    Returns:
-        The exit code.
-
-    Raises:
-        InputError: an option is wrong, a file cannot be read, nobody or only part of a person is in it, or the picture
-            cannot be written.
-    """
+    """Compare, print, draw."""
     parser = pose_parser(
         "score",
         "Score an attempt against one or more references: two photographs, two videos, or clips of a keypoint cache "

@@ -7,17 +7,7 @@ from commands import OptionParser
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run the command.
-
-    Args:
-        arguments: the words after `run.py`, the first being the command's name.
-
-    Returns:
-        The exit code.
-
-    Raises:
-        InputError: the picture cannot be written there, or its suffix is unknown.
-    """
+    """Draw the skeleton."""
     parser = OptionParser(
         prog="run.py skeleton", description="Draw the 15 joints, numbered and named, and the 14 bones."
     )

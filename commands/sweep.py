@@ -11,17 +11,7 @@ RUNS = Path("runs")
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Search, then print every trial, the best first, and the command that repeats the best.
-
-    Args:
-        arguments: the words after `run.py`, the first being the command's name.
-
-    Returns:
-        0, or 1 if a trial failed.
-
-    Raises:
-        InputError: the sweep file, an option or the output folder is wrong.
-    """
+    """Search, print every trial, the best first, and the command that repeats the best: 1 if a trial failed."""
     parser = OptionParser(
         prog="run.py sweep",
         description="Search for good options of `fit` as a W&B sweep file says, by W&B's own engine: grid, random or "

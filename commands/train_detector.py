@@ -18,11 +18,7 @@ LAYOUT: Final = "a data file of ultralytics has path, train, val and names"
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run the command; returns the exit code.
-
-    Raises:
-        InputError: an option, the dataset or the weights are wrong, or ultralytics is not installed.
-    """
+    """Fine-tune the detector."""
     parser = OptionParser(
         prog="run.py train-detector",
         description="Fine-tune a detector of ultralytics (AGPL-3.0) to the one class person. Of a dataset with more "
