@@ -14,8 +14,8 @@ class Command:
     """A word after `python run.py`.
 
     Attributes:
-        module: imported when the command is used. Its `run(arguments)` gets the words after `run.py`, the command's name
-            first, and returns the exit code: 0, or 1 if a part of the work failed; an `InputError` ends it with 2.
+        module: imported when the command is used. Its `run(arguments)` gets the words after `run.py`, the command's
+            name first, and returns the exit code: 0, or 1 if a part of the work failed; an `InputError` ends it with 2.
         summary: a line for `python run.py --help`.
         install: how to install the packages that it needs.
     """
