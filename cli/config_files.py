@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from jsonargparse import ActionConfigFile  # type: ignore[attr-defined]  # it has no list of exports
 
-from errors import InputError
+from errors import InputError, quoted
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 BASE = CONFIGS / "trainer.yaml"
@@ -134,7 +134,7 @@ def _check_doubles(node: yaml.Node, path: Path) -> None:
         for name, value in node.value:
             if name.value in names:
                 line = name.start_mark.line + 1
-                raise InputError(f"{path}, line {line}: {name.value!r} is there twice; put both under one key")
+                raise InputError(f"{path}, line {line}: {quoted(name.value)} is there twice; put both under one key")
             names.add(name.value)
             _check_doubles(value, path)
     elif isinstance(node, yaml.SequenceNode):

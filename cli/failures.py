@@ -79,7 +79,7 @@ def _named(words: Sequence[str], here: bool) -> Iterator[Path]:
     yield from (Path(word.partition("=")[2] or word) for word in words[1:])
     if here:
         yield Path()
-    with suppress(InputError, ImportError):  # only the configs of `fit` are of that kind
+    with suppress(InputError, ImportError, OSError):  # only the configs of `fit` are of that kind
         from cli.config_files import given
 
         yield from (Path(item.value) for item in given(words[1:]) if item.value)

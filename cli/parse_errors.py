@@ -14,7 +14,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from cli.config_files import CONFIGS, Given, given, read, short
 from cli.failures import missing_package
-from errors import InputError
+from errors import InputError, quoted
 
 _TYPES = {
     "int": "a whole number",
@@ -70,6 +70,10 @@ def explain(message: str, parser: ArgumentParser) -> str:
         written = given(list(getattr(parser, "args", None) or []))
     except InputError as error:
         return str(error)
+    if re.search("Exceeds the limit|too large to convert", message):
+        for item in written:
+            if re.fullmatch(r"[-+]?\d{300,}", item.value or ""):  # the parser blames what stands around it
+                return f"{item.where}: {item.key} is {quoted(item.value)}, a number of too many digits"
     places = re.findall(r'Parser key "([^"]+)"', message)
     root = short(places[0]) if places else ""
     unknown = re.search(
@@ -99,7 +103,7 @@ def _unknown_key(name: str, root: str, written: list[Given], parser: ArgumentPar
     place = _find(name, root, written)
     key, where = (place.key, place.where) if place else (".".join(filter(None, (root, name))), "command line")
     if place is None and not option and not root:
-        return f"command line: {name!r} follows no option; options are written --key value"
+        return f"command line: {quoted(name)} follows no option; options are written --key value"
     known = _known_keys(written, parser)
     if key in known:
         return f"{where}: {key} stands before what says which class it is for; put --config first"
@@ -111,7 +115,7 @@ def _unknown_key(name: str, root: str, written: list[Given], parser: ArgumentPar
         hint = f"{parent} has {', '.join(siblings)}"
     else:
         hint = "add --help to see the keys"
-    return f"{where}: no such key {key!r}; {hint}"
+    return f"{where}: no such key {quoted(key)}; {hint}"
 
 
 def _not_set(names: list[str], root: str, written: list[Given]) -> str:
@@ -133,7 +137,7 @@ def _bad_class(message: str, place: Given, written: list[Given]) -> str | None:
         if kind := re.search(r"does not correspond to a subclass of (\w+)|Not a valid subclass of (\w+)", detail):
             classes = sorted(path for path, key in shipped.items() if key == place.key)
             hint = f"choose a class such as {', '.join(classes[:3])}" if classes else "name another class"
-            return f"{place.where}: {place.key} is {place.value!r}, which is no {kind[1] or kind[2]}; {hint}"
+            return f"{place.where}: {place.key} is {quoted(place.value)}, which is no {kind[1] or kind[2]}; {hint}"
         return None
     path, reason = wrong[-1]
     named = re.match(r"module '([\w.]+)' has no attribute '(\w+)'", reason)
@@ -148,7 +152,7 @@ def _bad_class(message: str, place: Given, written: list[Given]) -> str | None:
         hint = f"did you mean {near[0]!r}?"
     else:
         hint = reason or "write its module too, such as lightning_modules.encoders.GCNEncoder"
-    return f"{place.where}: {place.key} names no class that can be used, {path!r}; {hint}"
+    return f"{place.where}: {place.key} names no class that can be used, {quoted(path)}; {hint}"
 
 
 def _bad_value(message: str, place: Given) -> str:
@@ -162,7 +166,7 @@ def _bad_value(message: str, place: Given) -> str:
         wanted.append(f"one of {', '.join(choices)}" + (f"; did you mean {near[0]!r}?" if near else ""))
     if not wanted:
         return f"{place.where}: {place.key}: {_clean(detail.partition(':')[2])}"
-    value = "given further keys" if place.value is None else repr(place.value)
+    value = "given further keys" if place.value is None else quoted(place.value)
     return f"{place.where}: {place.key} is {value}, expected {' or '.join(wanted)}"
 
 

@@ -4,6 +4,8 @@ import argparse
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from errors import one_line
+
 LIGHT = "make demo, then source .venv/bin/activate (or pip install -r requirements-light.txt)"
 POSE = LIGHT.replace("demo", "pose").replace("light.txt", "light.txt -r requirements-pose.txt")
 FULL = "pip install -r requirements.txt, in an environment of its own"
@@ -33,7 +35,7 @@ class OptionParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End the process with exit code 2 and one line on standard error."""
-        self.exit(2, f"error: {message}; python {self.prog} --help tells what there is\n")
+        self.exit(2, f"error: {one_line(message)}; python {self.prog} --help tells what there is\n")
 
 
 COMMANDS = {

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from commands import OptionParser
-from errors import InputError
+from errors import InputError, quoted
 from files import write_atomically
 from reports.build import build
 from reports.document import Picture
@@ -66,7 +66,7 @@ def _check_reference(reference: str, runs: Sequence[Run]) -> None:
     names = list(dict.fromkeys(variant.name for campaign in found for variant in campaign.variants))
     if reference not in names:
         near = difflib.get_close_matches(reference, names, 1) or names
-        raise InputError(f"--reference: no variant {reference!r}; there are {', '.join(map(repr, near))}")
+        raise InputError(f"--reference: no variant {quoted(reference)}; there are {', '.join(map(repr, near))}")
 
 
 def _alone(picture: Picture) -> bytes | str:

@@ -15,7 +15,7 @@ from jsonargparse import Namespace
 
 from cli.config_files import CONFIGS
 from cli.pose_options import build_pipeline, pose_parser
-from errors import InputError
+from errors import InputError, shortened
 from extraction.pipeline import Pipeline
 from extraction.reading.media_files import entries, is_image, is_video
 from feedback.drawn_poses import save_comparison
@@ -188,8 +188,8 @@ def _persons(words: str | None, files: int) -> list[int | None]:
     numbers = words.split(",")
     if not all(one.strip().isdecimal() and int(one) > 0 for one in numbers) or len(numbers) not in (1, 2, files):
         raise InputError(
-            f"--person {words}: give a number from 1 (the leftmost), two such as 1,2 (references, attempt), or one for "
-            f"each of the {files} files"
+            f"--person {shortened(words)}: give a number from 1 (the leftmost), two such as 1,2 (references, attempt), "
+            f"or one for each of the {files} files"
         )
     chosen: list[int | None] = [int(one) for one in numbers]
     if len(chosen) == files:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.io import loadmat
 
 from datamodules.base import PoseDataModule
-from errors import InputError
+from errors import InputError, quoted
 from extraction.reading.media import ClipMedia
 from extraction.reading.media_files import matching
 from poses.tracks import ClipLabel
@@ -195,9 +195,9 @@ def check_sports(sports: Sequence[str], extra_classes: bool = False) -> list[str
         if sport not in known and not (extra_classes and re.fullmatch(r"class_[0-9]+", sport)):
             near = difflib.get_close_matches(sport, known, n=1, cutoff=0.4)
             hint = f"did you mean {near[0]!r}? " if near else ""
-            raise InputError(f"sports: AQA-7 has no {sport!r}; {hint}it has {', '.join(known)}")
+            raise InputError(f"sports: AQA-7 has no {quoted(sport)}; {hint}it has {', '.join(known)}")
         if list(sports).count(sport) > 1:
-            raise InputError(f"sports: {sport!r} is named twice")
+            raise InputError(f"sports: {quoted(sport)} is named twice")
     if list(sports) == [UNLISTED_SPORT]:
         raise InputError(f"sports: {UNLISTED_SPORT} alone cannot be trained, the official split has no clip of it")
     return list(sports)

@@ -16,7 +16,7 @@ from datamodules.sampling.exemplars import ExemplarLoader, ExemplarRule, Exempla
 from datamodules.sampling.loaders import ClipLoader
 from datamodules.sampling.pairs import PairLoader, PairRule, PairSampler
 from datamodules.sampling.splits import hold_out
-from errors import InputError, some
+from errors import InputError, quoted, some
 from extraction.reading.media import ClipMedia
 from poses.batches import Kind, TrackFacts, names_of, relative
 from poses.normalisation import Normalisation
@@ -210,7 +210,7 @@ class PoseDataModule(LightningDataModule):
         ids = [label.clip_id for label in labels]
         if len(set(ids)) < len(ids):
             double = next(name for name in ids if ids.count(name) > 1)
-            raise InputError(f"clip {double!r} is labelled twice; every clip has one label")
+            raise InputError(f"clip {quoted(double)} is labelled twice; every clip has one label")
         for label in labels:
             if label.part != "predict" and not np.isfinite(label.score):
                 raise InputError(

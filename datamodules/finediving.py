@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from datamodules.base import PoseDataModule
 from datamodules.safe_pickle import load_pickle
 from datamodules.sampling.splits import hold_out
-from errors import InputError
+from errors import InputError, quoted
 from extraction.reading.media import ClipMedia
 from extraction.reading.media_files import matching
 from poses.cache.keypoint_cache import check_clip_id
@@ -305,7 +305,7 @@ def _key(path: Path, key: object) -> Key:
     match key:
         case (str(competition), int(index)) if type(index) is int and index >= 0:
             return competition, index
-    raise InputError(f"{path}: {str(key)[:80]!r} is not a (competition, index) pair")
+    raise InputError(f"{path}: {quoted(key)} is not a (competition, index) pair")
 
 
 def _dive(root: Path, key: Key, entry: object, coarse: Mapping[Any, Any]) -> FineDivingAnnotation:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, cast
 
 from datamodules.base import PoseDataModule
 from datamodules.sampling.splits import hold_out
-from errors import InputError
+from errors import InputError, quoted
 from extraction.reading.media import ClipMedia
 from extraction.reading.media_files import entries, frames_of, is_image, is_video
 from poses.cache.keypoint_cache import check_clip_id
@@ -129,7 +129,7 @@ def read_labels(path: Path) -> tuple[list[ClipLabel], bool]:
         label = _Row(path, line, dict(zip(header, fields, strict=True))).label()
         if label.clip_id in labels:
             raise InputError(
-                f"{path}, row {line}, column clip: {label.clip_id!r} is labelled already in row "
+                f"{path}, row {line}, column clip: {quoted(label.clip_id)} is labelled already in row "
                 f"{line_of[label.clip_id]}; every clip has one row"
             )
         labels[label.clip_id], line_of[label.clip_id] = label, line
@@ -192,9 +192,9 @@ class _Row:
             value = float(text)
         except ValueError:
             comma = " (write the decimal comma as a point)" if "," in text else ""
-            raise self.error(column, f"{text!r} is not a number{comma}") from None
+            raise self.error(column, f"{quoted(text)} is not a number{comma}") from None
         if not math.isfinite(value):
-            raise self.error(column, f"{text!r} is not a finite number; leave it empty where it is unknown")
+            raise self.error(column, f"{quoted(text)} is not a finite number; leave it empty where it is unknown")
         return value
 
     def difficulty(self) -> float:
@@ -212,7 +212,7 @@ class _Row:
             hint = f"did you mean {near[0]!r}?" if near else "expected train, test or predict"
             if text in ("val", "validation", "valid", "dev"):
                 hint = "write train: the validation part is split off the training part (val_share)"
-            raise self.error("split", f"{text!r}: {hint}")
+            raise self.error("split", f"{quoted(text)}: {hint}")
         return cast(Part, text)
 
     def phases(self) -> tuple[int, ...]:
@@ -220,9 +220,9 @@ class _Row:
         try:
             frames = [int(frame) for frame in text.split(";")] if text else []
         except ValueError:
-            raise self.error("phases", f"{text!r} is not a list of frame numbers such as '12;40'") from None
+            raise self.error("phases", f"{quoted(text)} is not a list of frame numbers such as '12;40'") from None
         if any(a >= b for a, b in pairwise(frames)):
-            raise self.error("phases", f"{text!r} does not increase from phase to phase")
+            raise self.error("phases", f"{quoted(text)} does not increase from phase to phase")
         return tuple(frames)
 
     def error(self, column: str, what: str) -> InputError:

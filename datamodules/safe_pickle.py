@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from errors import InputError
+from errors import InputError, quoted
 
 _PLAIN_DTYPE = re.compile(r"b1|[iuf][1248]|[SU][0-9]{1,4}")
 _PLAIN_TYPES = (type(None), bool, int, float, str, bytes)
@@ -41,7 +41,7 @@ class _Dtype(_Inert):
 
     def __init__(self, name: object) -> None:
         if not isinstance(name, str) or not _PLAIN_DTYPE.fullmatch(name):
-            raise pickle.UnpicklingError(f"arrays of dtype {name!r} are not plain numbers or text")
+            raise pickle.UnpicklingError(f"arrays of dtype {quoted(name)} are not plain numbers or text")
         self.name = name
         self.order = "|"
 
@@ -71,7 +71,7 @@ class _Array(_Inert):
                 data = raw if isinstance(raw, bytes) else raw.encode("latin1")  # Python 2 wrote bytes as str
                 flat = np.frombuffer(data, dtype=dtype.numpy())
                 if not all(type(length) is int and length >= 0 for length in shape):
-                    raise pickle.UnpicklingError(f"an array of shape {shape!r}")
+                    raise pickle.UnpicklingError(f"an array of shape {quoted(shape)}")
                 self.value = flat.reshape(shape, order="F" if fortran else "C").copy()
             case _:
                 raise pickle.UnpicklingError("an array of objects, or a damaged one")
@@ -117,7 +117,7 @@ class _Encode(_Inert):
 
     def __call__(self, text: object, encoding: object = "latin1") -> bytes:
         if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
-            raise pickle.UnpicklingError(f"text to be encoded as {encoding!r}")
+            raise pickle.UnpicklingError(f"text to be encoded as {quoted(encoding)}")
         return text.encode("latin1")
 
 
@@ -189,8 +189,8 @@ def load_pickle(path: Path) -> Any:
     except Exception as problem:
         if unpickler.refused is not None:
             raise InputError(
-                f"{path}: refused, this pickle asks for {unpickler.refused!r}, which annotation files never need; "
-                "nothing of it was run; get the file again from its official source"
+                f"{path}: refused, this pickle asks for {quoted(unpickler.refused)}, which annotation files never "
+                "need; nothing of it was run; get the file again from its official source"
             ) from None
         reason = (" ".join(str(problem).split()) or type(problem).__name__) if content else "it is empty"
         raise InputError(

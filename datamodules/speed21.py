@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold
 
 from datamodules.base import PoseDataModule
-from errors import InputError
+from errors import InputError, quoted
 from poses.cache.keypoint_cache import Provenance, check_clip_id, clip_path, read_clip, write_clip
 from poses.conversion import convert
 from poses.tracks import ClipLabel
@@ -153,7 +153,7 @@ def read_metadata(root: Path) -> list[Run]:
         except (ValueError, InputError) as problem:
             raise InputError(f"{path}, line {number}: {problem}") from None
         if run.run_id in runs:
-            raise InputError(f"{path}, line {number}: run {run.run_id!r} is listed twice")
+            raise InputError(f"{path}, line {number}: run {quoted(run.run_id)} is listed twice")
         runs[run.run_id] = run
     if not runs:
         raise InputError(f"{path}: lists no run. {Speed21.how_to_get}")
@@ -200,7 +200,7 @@ def convert_run(root: Path, run: Run, cache: Path) -> bool:
     found = _provenance(cache, run)
     if found is not None and found != PROVENANCE:
         raise InputError(
-            f"{clip_path(cache, run.run_id)}: holds poses from {found.source!r}, which are not overwritten; name "
+            f"{clip_path(cache, run.run_id)}: holds poses from {quoted(found.source)}, which are not overwritten; name "
             "another folder with data.cache, or move that one away"
         )
     if found is not None and clip_path(cache, run.run_id).stat().st_mtime >= source.stat().st_mtime:
@@ -288,7 +288,7 @@ def _climber(text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise ValueError(f"id_climber is {text!r}, expected a whole number") from None
+        raise ValueError(f"id_climber is {quoted(text)}, expected a whole number") from None
 
 
 def _positive(name: str, text: str) -> float:
@@ -297,7 +297,7 @@ def _positive(name: str, text: str) -> float:
     except ValueError:
         value = math.nan
     if not (math.isfinite(value) and value > 0):
-        raise ValueError(f"{name} is {text!r}, expected a number above 0")
+        raise ValueError(f"{name} is {quoted(text)}, expected a number above 0")
     return value
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
-from errors import InputError
+from errors import InputError, quoted
 from files import write_atomically
 from run_folder.history import STEP, read_metrics
 
@@ -116,7 +116,7 @@ def start(
         raise InputError(f"W&B needs the package wandb ({error}): pip install wandb, or leave wandb.yaml out") from None
     wanted = os.environ.get("WANDB_MODE")
     if wanted is not None and wanted not in _MODES:
-        raise InputError(f"WANDB_MODE is {wanted!r}, expected online, offline or disabled")
+        raise InputError(f"WANDB_MODE is {quoted(wanted)}, expected online, offline or disabled")
     given: dict[str, Any] = {
         "project": project,
         "entity": entity,
@@ -178,7 +178,7 @@ def _state(folder: Path) -> dict[str, Any]:
         state = json.loads((folder / STATE).read_bytes())
         name, rows = str(state["id"]), int(state["rows"])
         if not re.fullmatch(r"[\w-]+", name) or rows < 0:
-            raise ValueError(f"id {name!r}, {rows} rows")
+            raise ValueError(f"id {quoted(name)}, {rows} rows")
         return {"id": name, "rows": rows}
     except FileNotFoundError:
         # an agent of a sweep has chosen the id

@@ -18,7 +18,7 @@ from typing import Any, TypeVar, cast
 
 import array_api_compat
 
-from errors import InputError
+from errors import InputError, quoted
 from poses.skeleton import FLIP, JOINTS, KEYPOINTS, Source
 
 ArrayT = TypeVar("ArrayT")
@@ -65,7 +65,7 @@ def convert(xy: ArrayT, confidence: ArrayT | None, source: Source) -> tuple[Arra
         InputError: Unknown source, or arrays of other shapes than the source has.
     """
     if source not in KEYPOINTS:
-        raise InputError(f"unknown keypoint layout {source!r}: choose one of {', '.join(KEYPOINTS)}")
+        raise InputError(f"unknown keypoint layout {quoted(source)}: choose one of {', '.join(KEYPOINTS)}")
     names = KEYPOINTS[source]
     try:
         xp, points, certainty = checked_arrays(xy, confidence, len(names))
@@ -172,7 +172,7 @@ def check_poses(shape: Sequence[int], channels: int, joints: int = len(JOINTS), 
         source: Source = next((name for name, names in KEYPOINTS.items() if len(names) == shape[-2]), "coco17")
         said += (
             f": they have {shape[-2]} joints, expected the {joints} of poses.JOINTS; poses.convert(xy, confidence, "
-            f"{source!r}) makes them of {len(KEYPOINTS[source])} keypoints"
+            f"{quoted(source)}) makes them of {len(KEYPOINTS[source])} keypoints"
         )
     elif len(shape) > 1 and channels == 2 != shape[-1]:
         said += f": they have {shape[-1]} numbers a joint, expected x and y; confidences are given beside them"

@@ -7,7 +7,7 @@ import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 from torch import nn
 
-from errors import InputError
+from errors import InputError, quoted
 from poses.normalisation import Normalisation
 from run_folder.checkpoint_io import load_checkpoint
 
@@ -28,7 +28,7 @@ def load_encoder(path: Path) -> nn.Module:
     class_path = config.get("class_path") if isinstance(config, dict) else None
     if not isinstance(class_path, str) or not class_path.startswith(ENCODERS):
         raise InputError(
-            f"{path}: its encoder is {class_path!r}, not a class of {ENCODERS.rstrip('.')}; it is not built"
+            f"{path}: its encoder is {quoted(class_path)}, not a class of {ENCODERS.rstrip('.')}; it is not built"
         )
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(nn.Module, "encoder")

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, get_args
 
-from errors import InputError
+from errors import InputError, quoted
 from files import write_atomically
 from run_folder.layout import RECORD, reading
 
@@ -35,7 +35,7 @@ class Trial:
     def __post_init__(self) -> None:
         path = PurePosixPath(self.name)
         if not path.parts or path.is_absolute() or ".." in path.parts:
-            raise InputError(f"trial {self.name!r}: its name must be a folder below that of all trials")
+            raise InputError(f"trial {quoted(self.name)}: its name must be a folder below that of all trials")
 
 
 @dataclass(frozen=True)
@@ -81,5 +81,5 @@ def read_record(folder: Path) -> Record | None:
         found: dict[str, Any] = json.loads(path.read_bytes())
         record = Record(**{**found, "arguments": tuple(found["arguments"])})
         if record.status not in get_args(Status) or record.kind not in ("sweep", "ablation"):
-            raise ValueError(f"unknown status {record.status!r} or kind {record.kind!r}")
+            raise ValueError(f"unknown status {quoted(record.status)} or kind {quoted(record.kind)}")
     return record

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from errors import InputError
+from errors import InputError, quoted, shortened
 from files import write_atomically
 
 FILE = "ablation.json"
@@ -48,7 +48,7 @@ def keep_to_options(folder: Path, title: str, variants: Mapping[str, Options]) -
         except (ValueError, TypeError, KeyError) as error:
             raise InputError(f"{path}: cannot be read ({error}); give another --output") from error
         if before != title:
-            raise InputError(f"{folder}: holds the ablation {before!r}, not {title!r}; give another --output")
+            raise InputError(f"{folder}: holds the ablation {quoted(before)}, not {title!r}; give another --output")
         for name, options in variants.items():
             if name in values and (folder / name).is_dir():
                 _compare(folder / name, values[name], options)
@@ -64,10 +64,10 @@ def _compare(folder: Path, before: Mapping[str, Any], now: Options) -> None:
         more = f" (and {len(differing) - 1} more)" if len(differing) > 1 else ""
         raise InputError(
             f"{folder}: its runs have {key.replace('.init_args', '')} = {_said(before[key])}, now it is "
-            f"{_said(now.values[key])}{more}; give the same options for {now.variant!r}, another name or another "
+            f"{_said(now.values[key])}{more}; give the same options for {quoted(now.variant)}, another name or another "
             "--output"
         )
 
 
 def _said(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    return shortened(value if isinstance(value, str) else json.dumps(value))

@@ -11,7 +11,7 @@ import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
 from datamodules.base import PoseDataModule
-from errors import InputError
+from errors import InputError, quoted
 from lightning_modules.clip_model import ClipModel
 from run_folder.checkpoint_io import load_checkpoint
 
@@ -50,7 +50,7 @@ def load_model(run: Path, config: Mapping[str, Any]) -> ClipModel:
     """
     precision = (config.get("trainer") or {}).get("precision")
     if precision not in (None, 32, "32", "32-true"):
-        raise InputError(f"{run}: was trained in the precision {precision!r}; test it with `python run.py test`")
+        raise InputError(f"{run}: was trained in the precision {quoted(precision)}; test it with `python run.py test`")
     path = run / "checkpoints" / "best.ckpt"
     checkpoint = load_checkpoint(path)
     model: ClipModel = _build("model", ClipModel, config["model"], run)
@@ -85,7 +85,7 @@ def load_data(key: str) -> PoseDataModule:
 
 def _build(kind: str, base: type, config: Any, where: object) -> Any:
     if strangers := [name for name in _classes(config, everything=kind == "model") if not _known(name)]:
-        raise InputError(f"{where}: its {kind} names {strangers[0]!r}, no class of this project; it is not built")
+        raise InputError(f"{where}: its {kind} names {quoted(strangers[0])}, no class of this project; it is not built")
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(base, kind)
     try:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from datamodules.sampling.epochs import EpochLoader
-from errors import InputError
+from errors import InputError, quoted
 from poses.batches import PairBatch
 from poses.tracks import Tracks
 
@@ -65,7 +65,7 @@ class PairRule:
                 f"got {self.score_gap_limit:g}{' with graded' if self.graded else ''}"
             )
         if self.matching not in ("time", "any"):
-            raise InputError(f"pairs: matching is {self.matching!r}: choose time or any")
+            raise InputError(f"pairs: matching is {quoted(self.matching)}: choose time or any")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from errors import InputError
+from errors import InputError, quoted
 from extraction.types import Frame, People, Weights
 
 COLUMNS: Final = ("clip", "frame", "left", "top", "right", "bottom")
@@ -120,7 +120,7 @@ def _read_csv(path: Path, text: str) -> dict[str, dict[int, list[_Row]]]:
                 raise InputError(f"{where}: {len(header)} columns are needed, as in the header")
             number = _number(row["frame"], where, "frame")
             if number != int(number) or number < 0:
-                raise InputError(f"{where}: frame is a whole number from 0, got {row['frame']!r}")
+                raise InputError(f"{where}: frame is a whole number from 0, got {quoted(row['frame'])}")
             sides = [_number(row[name], where, name) for name in COLUMNS[2:]]
             score = _number(row["score"], where, "score") if row.get("score") else 1.0
             clips.setdefault(row["clip"], {}).setdefault(int(number), []).append(_checked(sides, score, where))
@@ -163,7 +163,7 @@ def _read_coco(path: Path, text: str) -> dict[str, list[_Row]]:
             continue
         sides = entry.get("bbox")
         if not isinstance(sides, list) or len(sides) != 4:
-            raise InputError(f"{where}: bbox is a list of left, top, width and height, got {sides!r:.60}")
+            raise InputError(f"{where}: bbox is a list of left, top, width and height, got {quoted(sides)}")
         left, top, width, height = (_number(side, where, "bbox") for side in sides)
         score = _number(entry["score"], where, "score") if "score" in entry else 1.0
         file = _file(entry, files, part, where)
@@ -180,13 +180,13 @@ def _file(entry: dict[str, Any], files: dict[Any, str], part: str, where: str) -
     if part == "results":
         return f"{number:012d}" if isinstance(number, int) else _stem(number, where)
     if number not in files:
-        raise InputError(f"{where}: image_id {number!r} is not among the images")
+        raise InputError(f"{where}: image_id {quoted(number)} is not among the images")
     return files[number]
 
 
 def _stem(name: Any, where: str) -> str:
     if not isinstance(name, str) or not PurePosixPath(name.replace("\\", "/")).name:
-        raise InputError(f"{where}: file_name is the name of an image, got {name!r:.60}")
+        raise InputError(f"{where}: file_name is the name of an image, got {quoted(name)}")
     return str(PurePosixPath(name.replace("\\", "/")).with_suffix(""))
 
 
@@ -200,7 +200,7 @@ def _list(content: dict[str, Any], name: str, path: Path) -> list[dict[str, Any]
 def _id(entry: dict[str, Any], name: str, where: str) -> int | str:
     found = entry.get(name)
     if isinstance(found, bool) or not isinstance(found, int | str):
-        raise InputError(f"{where}: {name} is a number or a name, got {found!r:.60}")
+        raise InputError(f"{where}: {name} is a number or a name, got {quoted(found)}")
     return found
 
 
@@ -210,7 +210,7 @@ def _number(value: Any, where: str, name: str) -> float:
     except (ValueError, OverflowError):
         number = math.nan
     if not abs(number) < 1e6:
-        raise InputError(f"{where}: {name} is a number of at most six digits, got {value!r:.60}")
+        raise InputError(f"{where}: {name} is a number of at most six digits, got {quoted(value)}")
     return number
 
 

@@ -11,7 +11,7 @@ import openvino as ov
 import torch
 from torch import Tensor, nn
 
-from errors import InputError
+from errors import InputError, quoted
 from extraction.engines import filled
 from extraction.types import Floats, Frame, Image, People
 from extraction.weights.ultralytics_weights import load
@@ -76,7 +76,7 @@ class UltralyticsDetector:
         try:
             kind = torch.zeros(1, device=where).device
         except (RuntimeError, AssertionError) as error:
-            raise InputError(f"YOLOv5: there is no device {where!r} here; give auto, cpu or cuda:0") from error
+            raise InputError(f"YOLOv5: there is no device {quoted(where)} here; give auto, cpu or cuda:0") from error
         self._network = (
             _OnProcessor(self._body, self.precision) if kind.type == "cpu" else _OnGPU(self._body, kind, self.batch)
         )

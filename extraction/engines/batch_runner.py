@@ -5,7 +5,7 @@ from typing import Literal
 
 import torch
 
-from errors import InputError
+from errors import InputError, quoted
 from extraction.engines import Engine, Network, Precision
 from extraction.engines.openvino_engine import Model, OpenVINOEngine, converted
 from extraction.engines.precision import Choice
@@ -138,7 +138,7 @@ class Runner:
             torch.empty(0, device=device)
         except (RuntimeError, AssertionError) as error:
             reason = str(error).splitlines()[0]
-            raise InputError(f"{self.owner}: no device {name!r} ({reason}); choose cpu or cuda") from error
+            raise InputError(f"{self.owner}: no device {quoted(name)} ({reason}); choose cpu or cuda") from error
         return device
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from errors import InputError, some
+from errors import InputError, quoted, some
 from files import write_atomically
 
 SUFFIX = ".parquet"
@@ -51,11 +51,11 @@ def check_clip_id(clip_id: str) -> None:
     if not clip_id:
         raise InputError("a clip id is empty; give every clip a name")
     if clip_id.startswith("."):
-        raise InputError(f"clip id {clip_id!r} begins with a dot; rename the clip")
+        raise InputError(f"clip id {quoted(clip_id)} begins with a dot; rename the clip")
     if bad := _NOT_IN_IDS.search(clip_id):
-        raise InputError(f"clip id {clip_id!r} holds {bad[0]!r}, which no clip id may hold; rename the clip")
+        raise InputError(f"clip id {quoted(clip_id)} holds {bad[0]!r}, which no clip id may hold; rename the clip")
     if len(clip_id.encode()) > MAX_ID_BYTES:
-        raise InputError(f"clip id {clip_id[:20]!r}... has over {MAX_ID_BYTES} bytes; give the clip a shorter name")
+        raise InputError(f"clip id {quoted(clip_id)} has over {MAX_ID_BYTES} bytes; give the clip a shorter name")
 
 
 def clip_path(root: str | Path, clip_id: str) -> Path:
@@ -190,7 +190,7 @@ def facts_of(kind: Kind, entry: bytes | None) -> dict[str, Any]:
     if type(version) is int and version > kind.version:
         raise InputError(f"format version {version}, newer than {kind.version}, which this program reads; update it")
     if type(version) is not int or version != kind.version:
-        raise InputError(f"format version {version!r}, this program reads version {kind.version}; {kind.again}")
+        raise InputError(f"format version {quoted(version)}, this program reads version {kind.version}; {kind.again}")
     return facts
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from errors import InputError, some
+from errors import InputError, quoted, some
 from poses.cache.clip_files import Kind, check_whole, facts_of, unreadable, wrong_type
 from poses.skeleton import JOINTS, SKELETON
 
@@ -178,7 +178,7 @@ def _provenance(metadata: bytes | None) -> Provenance:
     facts = facts_of(KEYPOINTS, metadata)
     if facts.get("skeleton") != SKELETON:
         raise InputError(
-            f"skeleton {facts.get('skeleton')!r} instead of {SKELETON!r}; convert the joints with "
+            f"skeleton {quoted(facts.get('skeleton'))} instead of {SKELETON!r}; convert the joints with "
             "poses.convert and write the clip again"
         )
     values: list[Any] = [facts.get(name) for name in Provenance.__dataclass_fields__]

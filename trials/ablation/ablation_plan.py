@@ -10,7 +10,7 @@ import yaml
 
 from cli.config_files import find_config, given, short
 from cli.fit_options import FitOptions
-from errors import InputError
+from errors import InputError, quoted
 from trials.ablation.grid import SEED, Ablation, Variant, read_ablation
 from trials.kept_options import Options
 from trials.shared import Row
@@ -125,7 +125,7 @@ def _checked(
             for place in ablation.places():
                 reader.build(reader.parse(ablation.arguments(variant, more, place)))
     except InputError as error:
-        where = f"{path}: variant {variant.name!r}"
+        where = f"{path}: variant {quoted(variant.name)}"
         raise InputError(f"{where}: {str(error).removeprefix('command line: ')}") from error
     values = {key: value for key, value in reader.flat(config).items() if key != SEED}
     source = json.dumps({key: value for key, value in values.items() if key.startswith("data.")})

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from errors import InputError
+from errors import InputError, quoted, shortened
 from run_folder.trial import Label, Trial
 from trials.runner import LOCK, LOGS
 
@@ -109,7 +109,7 @@ def read_ablation(content: Any, where: str) -> Ablation:
         if key not in KEYS:
             near = difflib.get_close_matches(str(key), KEYS, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"an ablation has {', '.join(KEYS)}"
-            raise InputError(f"{where}: no such key {str(key)!r}; {hint}")
+            raise InputError(f"{where}: no such key {quoted(str(key))}; {hint}")
     title = content.get("title")
     if not isinstance(title, str) or not title.strip():
         raise InputError(f"{where}: title is {_said(title)}, expected text such as 'Table II'")
@@ -161,7 +161,7 @@ def _variants(found: Any, common: Mapping[str, str], folds: Mapping[str, Any], w
         variant = _variant(str(name), {} if content is None else content, common, folds, where)
         if variant.folder in taken:
             raise InputError(
-                f"{where}: the folder of variant {variant.name!r} would be {variant.folder!r}, as that of "
+                f"{where}: the folder of variant {quoted(variant.name)} would be {quoted(variant.folder)}, as that of "
                 f"{taken[variant.folder]}; rename the variant"
             )
         taken[variant.folder] = repr(variant.name)
@@ -170,7 +170,7 @@ def _variants(found: Any, common: Mapping[str, str], folds: Mapping[str, Any], w
 
 
 def _variant(name: str, content: Any, common: Mapping[str, str], folds: Mapping[str, Any], where: str) -> Variant:
-    place = f"{where}: variant {name!r}"
+    place = f"{where}: variant {quoted(name)}"
     if not slug(name):
         raise InputError(f"{place}: its name makes no folder name; give it letters a to z or digits")
     own = {key: value for key, value in content.items() if key != "config"} if isinstance(content, dict) else content
@@ -203,7 +203,7 @@ def _flatten(key: Any, value: Any, place: str, options: dict[str, str]) -> None:
 
 def _check_option(key: Any, place: str) -> None:
     if not isinstance(key, str) or not re.fullmatch(r"[A-Za-z_]\w*(\.\w+)*\+?", key):
-        raise InputError(f"{place}: {str(key)!r} is no option; write options as model.margin, without dashes")
+        raise InputError(f"{place}: {quoted(str(key))} is no option; write options as model.margin, without dashes")
     if key == SEED:
         raise InputError(f"{place}: {SEED} is counted up by `seeds`; leave it out")
 
@@ -232,5 +232,4 @@ def _said(value: Any) -> str:
     """A value for an error message, not too long of it."""
     if value is None:
         return "missing"
-    text = word(value)
-    return f"{text[:60]}..." if len(text) > 60 else repr(value) if isinstance(value, str) else text
+    return quoted(value) if isinstance(value, str) else shortened(word(value))

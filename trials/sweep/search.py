@@ -12,7 +12,7 @@ import jsonschema
 import numpy as np
 import yaml
 
-from errors import InputError
+from errors import InputError, quoted
 from run_folder.trial import Status
 
 with warnings.catch_warnings():
@@ -103,7 +103,7 @@ def read_sweep(path: Path) -> Sweep:
     if not isinstance(content, dict):
         raise InputError(f"{path}: is no sweep file; it needs keys such as 'method:' and 'parameters:'")
     if content.get("method") not in METHODS:
-        raise InputError(f"{path}: method is {content.get('method')!r}, expected one of {', '.join(METHODS)}")
+        raise InputError(f"{path}: method is {quoted(content.get('method'))}, expected one of {', '.join(METHODS)}")
     _check_parameters(path, content.get("parameters"))
     _check_metric(path, content.get("metric"))
     try:
@@ -160,7 +160,7 @@ def _check_parameters(path: Path, found: Any) -> None:
     for key, spec in found.items():
         where = f"{path}: parameter {key}"
         if not isinstance(spec, dict):
-            raise InputError(f"{where} is {spec!r}, expected value, values, or a distribution with its options")
+            raise InputError(f"{where} is {quoted(spec)}, expected value, values, or a distribution with its options")
         if "parameters" in spec:
             raise InputError(f"{where}: nested parameters are no options of fit; write flat keys, {key}.<option>")
         try:
@@ -179,14 +179,14 @@ def _check_metric(path: Path, found: Any) -> None:
     if not isinstance(name, str) or not name:
         raise InputError(f"{path}: the metric is missing; write metric: {{name: val/spearman_best, goal: maximize}}")
     if not name.startswith(("val/", "train/")):
-        raise InputError(f"{path}: metric is {name!r}; a sweep chooses by validation, such as val/spearman_best")
+        raise InputError(f"{path}: metric is {quoted(name)}; a sweep chooses by validation, such as val/spearman_best")
 
 
 def _command(path: Path, content: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Words of the command between `fit` and `${args}`, and after."""
     program = content.get("program")
     if not isinstance(program, str) or Path(program).name != "run.py":
-        raise InputError(f"{path}: program is {program!r}, expected run.py: a trial is a run of its command fit")
+        raise InputError(f"{path}: program is {quoted(program)}, expected run.py: a trial is a run of its command fit")
     command = [str(word) for word in content.get("command") or ()]
     expected = "[${env}, ${interpreter}, ${program}, fit, --config, aqa7.yaml, ${args}]"
     start = [word for word in command if word not in ("${env}", "${interpreter}")][:2]
