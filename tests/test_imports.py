@@ -28,7 +28,7 @@ FREE = {"numpy", "filelock", "errors", "files"}
 PLANTED = [
     ("rooms", "scoring/ridge.py", "from lightning_modules.encoders import GCNEncoder", "lightning_modules.encoders"),
     ("product", "datamodules/base.py", "import tests.data.bodies", "tests"),
-    ("light-commands", "commands/__init__.py", "from errors import InputError", "errors"),
+    ("light-commands", "commands/__init__.py", "from files import writing", "files"),
     ("skeleton", "poses/cache/cache_check.py", "from poses.tracks import Track", "poses.tracks"),
     ("skeleton-first", "poses/normalisation.py", "from poses import perturbations", "poses.perturbations"),
     ("extraction", "extraction/ledger.py", "from poses.normalisation import rotate", "poses.normalisation"),
