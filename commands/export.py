@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from commands import OptionParser
+from errors import InputError
 from lightning_modules.onnx_export import export_onnx
-from run_folder.trained import load_encoder, load_normalisation
+from run_folder.trained_model import load_model
 
 MEANING = {
     "poses": "poses [batch, 15, C] normalised to [0, 1]",
@@ -17,11 +18,13 @@ MEANING = {
 def run(arguments: Sequence[str]) -> int:
     """Write the ONNX file."""
     parser = OptionParser(prog="run.py export", description=__doc__)
-    parser.add_argument("checkpoint", type=Path, help="a checkpoint, such as runs/demo/version_0/checkpoints/best.ckpt")
+    parser.add_argument("checkpoint", type=Path, help="of a training run, or its folder, such as runs/demo/version_0")
     parser.add_argument("--output", type=Path, default=Path("encoder.onnx"), help="the file to write (%(default)s)")
     parser.add_argument("--raw", action="store_true", help="take pixels: the model's normalisation goes into the graph")
     options = parser.parse_args(arguments[1:])
-    normalisation = load_normalisation(options.checkpoint) if options.raw else None
-    inputs = export_onnx(load_encoder(options.checkpoint), options.output, normalisation=normalisation)
+    model = load_model(options.checkpoint)
+    if model.encoder is None:
+        raise InputError(f"{options.checkpoint}: its model regresses scores and has no encoder of its own to export")
+    inputs = export_onnx(model.encoder, options.output, normalisation=model.normalisation if options.raw else None)
     print(f"{options.output}: {'; '.join(MEANING[name] for name in inputs)} -> embedding [batch, E], float32")
     return 0

@@ -19,7 +19,7 @@ from errors import InputError, shortened
 from extraction.pipeline import Pipeline
 from extraction.reading.media_files import entries, is_image, is_video
 from feedback.drawn_poses import save_comparison
-from feedback.measure import PoseModel
+from feedback.measure import load_measure
 from feedback.performance_picture import performance_picture
 from feedback.performances import LEAST_GROUP, PerformanceReport, compare_performances
 from feedback.pose_picture import draw_poses, facts, screen
@@ -45,7 +45,9 @@ def run(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--output", type=Path, default=Path("comparison.png"), help="picture: .png, .svg or .pdf")
     parser.add_argument("--json", action="store_true", help="print one JSON object for programs, and nothing else")
-    parser.add_argument("--checkpoint", type=Path, default=None, help="model of a training run; else the shipped one")
+    parser.add_argument(
+        "--checkpoint", type=Path, default=None, help="of a training run, or its folder; else the shipped one"
+    )
     parser.add_argument(
         "--mirror",
         type=Literal["auto", "yes", "no"],
@@ -96,7 +98,7 @@ def _compare(options: Namespace) -> tuple[list[str], PoseReport | PerformanceRep
     _check_output(options.output, [*files, *group])
     _check_kinds(files)
     _check_different(files, persons)
-    model = PoseModel.load(options.checkpoint)
+    model = load_measure(options.checkpoint)
     source = Source(functools.cache(lambda: _pipeline(options)), options.keypoints)
     lines: list[str] = []
     subjects = [_subject(path, source, person, lines) for path, person in zip(files, persons, strict=True)]

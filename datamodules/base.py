@@ -20,7 +20,7 @@ from errors import InputError, quoted, some
 from extraction.reading.media import ClipMedia
 from poses.batches import Kind, TrackFacts, names_of, relative
 from poses.normalisation import Normalisation
-from poses.tracks import ClipLabel, SampledKeypoints, codes
+from poses.tracks import ClipLabel, SampledKeypoints, codes, score_ranges
 
 Loaders = list[ClipLoader]
 
@@ -278,14 +278,8 @@ class PoseDataModule(LightningDataModule):
         That of its action where the headline is "fisher" and the action's scores differ, else that of all.
         """
         official = self.part != "query"
-        score = self._scores()
-        ranges = np.tile([score[official].min(), score[official].max()], (len(score), 1))
-        if self.headline == "fisher":
-            for action in np.unique(self.action[official]):
-                own = score[official & (self.action == action)]
-                if own.min() < own.max():
-                    ranges[self.action == action] = own.min(), own.max()
-        return ranges
+        action = self.action if self.headline == "fisher" else np.zeros_like(self.action)
+        return score_ranges(self._scores()[official], action[official], action)
 
     @property
     def _training(self) -> int:

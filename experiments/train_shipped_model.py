@@ -19,10 +19,11 @@ from torch import Tensor
 from cli.pose_cli import train
 from datamodules.synthetic_motion.synthetic import perform
 from feedback.explanations import PARTS, turned
-from feedback.measure import PoseModel
+from feedback.measure import load_measure
 from files import write_atomically
 from run_folder.checkpoint_io import load_checkpoint
 from run_folder.layout import BEST, versions
+from run_folder.trained_model import TrainedModel
 
 OUTPUT = Path(__file__).resolve().parents[1] / "models" / "gcn-psn-demo.ckpt"
 SEEDS = (0, 1, 2)
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--figures", action="store_true", help="only print the scores that the model gives")
     options = parser.parse_args(arguments)
     if options.figures:
-        print(scale_table(PoseModel.load(options.output)))
+        print(scale_table(load_measure(options.output)))
         return
     runs = [_train(seed, options.data, options.folder) for seed in SEEDS]
     for seed, (path, rho) in zip(SEEDS, runs, strict=True):
@@ -85,16 +86,15 @@ def stripped(checkpoint: dict[str, Any]) -> bytes:
     return file.getvalue()
 
 
-def scale_table(model: PoseModel) -> str:
+def scale_table(model: TrainedModel) -> str:
     """Scores of synthetic poses, not of the training data, against themselves changed a little or much (Markdown)."""
     random = torch.Generator().manual_seed(0)
     clips = [torch.from_numpy(perform(FIGURES_SEED, index).xy[0]) for index in range(36)]
     poses = torch.cat([clip[clip.isfinite().flatten(1).all(1)][::7] for clip in clips])
     size = (poses.amax(1) - poses.amin(1)).amax(-1)[:, None, None]
-    embedding = model.embed(poses, None)
 
     def scores(others: Tensor) -> Tensor:
-        return model.score(model.distance(embedding, model.embed(others, None)))
+        return model.score(poses, others)
 
     rows = {}
     for share in (0.01, 0.02, 0.04):
@@ -110,8 +110,8 @@ def scale_table(model: PoseModel) -> str:
         turn[..., [k for k in range(len(PARTS)) if k not in joints]] /= 2
         rows[f"all angles changed, standard deviation {degrees} degrees"] = scores(turned(poses, turn)[:, 0])
     first, second = torch.triu_indices(len(poses), len(poses), 1)
-    rows["two poses of any two moments"] = model.score(model.distance(embedding[first], embedding[second]))
-    quantiles = torch.tensor([0.05, 0.25, 0.5, 0.75, 0.95])
+    rows["two poses of any two moments"] = model.score(poses[first], poses[second])
+    quantiles = torch.tensor([0.05, 0.25, 0.5, 0.75, 0.95], dtype=torch.float64)
     lines = [
         f"| score ({len(poses)} synthetic poses) | 5 % | 25 % | median | 75 % | 95 % |",
         "|---|---|---|---|---|---|",

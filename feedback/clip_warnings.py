@@ -7,21 +7,21 @@ import numpy as np
 import torch
 
 from feedback.embedded_clips import LEAST_JOINTS, Fit, usable
-from feedback.measure import PoseModel
 from feedback.subjects import Subject
 from feedback.views import Views, clearly_differ, views
 from poses.conversion import flip
 from poses.skeleton import JOINTS
+from run_folder.trained_model import TrainedModel
 
 OFTEN: Final = 0.5
 """A joint that is missing in more of the frames than this is named, and so are cameras that differ in more of them."""
 
 
-def about_frames(subject: Subject, model: PoseModel) -> list[str]:
+def about_frames(subject: Subject, model: TrainedModel) -> list[str]:
     """Frames that are left out, and joints that are mostly missing."""
     lines, frames = [], len(subject.xy)
     there = usable(subject, model)
-    present = model.present(subject.xy, subject.confidence).numpy()
+    present = model.present(subject.xy, subject.confidence)
     nobody, few = int((~present.any(-1)).sum()), int((present.any(-1) & ~there).sum())
     if nobody:
         ends = np.flatnonzero(np.diff(np.concatenate([[1], present.any(-1), [1]])))

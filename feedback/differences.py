@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from feedback.explanations import PARTS, Explanation, bone_differences, explain, telling
-from feedback.measure import PoseModel
 from feedback.views import Views, views
 from feedback.words import SIDES, finding
 from poses.conversion import flip
 from poses.skeleton import BONES
+from run_folder.trained_model import TrainedModel
 
 FINDINGS: Final = 3
 """How many differences are put into words."""
@@ -58,7 +58,7 @@ class Differences:
     reference_seen: Views
 
     @classmethod
-    def of(cls, pose: Tensor, reference: Tensor, model: PoseModel, *, mirrored: bool) -> "Differences":
+    def of(cls, pose: Tensor, reference: Tensor, model: TrainedModel, *, mirrored: bool) -> "Differences":
         """Compare poses [N, 15, 2]; a joint that one of the two lacks is left out of both.
 
         Args:
@@ -74,7 +74,7 @@ class Differences:
         pose, wanted = pose.masked_fill(hidden, torch.nan), wanted.masked_fill(hidden, torch.nan)
 
         def embed(poses: Tensor) -> Tensor:
-            return model.embed(flip(poses, None)[0] if mirrored else poses, None)
+            return model.embed(flip(poses, None)[0] if mirrored else poses)
 
         bones = bone_differences(pose, wanted, BONES).double().numpy()
         return cls(explain(pose, wanted, embed), bones, seen, reference_seen)
@@ -93,8 +93,3 @@ class Differences:
             words = finding(part.name, *angles, side, float(why.angle[number, trunk].nan_to_num(0.0)))
             found.append(Finding(part.name, difference, float(why.cost[number, k]), words, part.bone[0]))
         return tuple(found[:FINDINGS])
-
-
-def seen_joints(xy: npt.NDArray[np.float32], confidence: npt.NDArray[np.float32], model: PoseModel) -> Tensor:
-    """Poses [N, 15, 2], NaN where the model takes a joint for missing."""
-    return torch.from_numpy(xy).where(model.present(xy, confidence)[..., None], torch.nan)

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from errors import InputError
-from feedback.measure import PoseModel
 from feedback.subjects import Subject
 from feedback.warping import warping_path
 from poses.conversion import flip
+from run_folder.trained_model import TrainedModel
 from scoring.distances import pairwise_distance, score_from_distance
 
 LEAST_JOINTS: Final = 8
@@ -29,9 +29,9 @@ LARGEST: Final = 50_000_000
 """Pairs of poses whose distances fit into memory: two clips of four minutes at 30 frames a second."""
 
 
-def usable(subject: Subject, model: PoseModel) -> npt.NDArray[np.bool_]:
+def usable(subject: Subject, model: TrainedModel) -> npt.NDArray[np.bool_]:
     """In which frames [F] enough joints are present to compare the pose."""
-    present: npt.NDArray[np.bool_] = model.present(subject.xy, subject.confidence).sum(-1).numpy() >= LEAST_JOINTS
+    present: npt.NDArray[np.bool_] = model.present(subject.xy, subject.confidence).sum(-1) >= LEAST_JOINTS
     return present
 
 
@@ -52,7 +52,7 @@ class EmbeddedClip:
     embedding: Tensor
 
     @classmethod
-    def of(cls, subject: Subject, model: PoseModel, *, mirrored: bool) -> "EmbeddedClip":
+    def of(cls, subject: Subject, model: TrainedModel, *, mirrored: bool) -> "EmbeddedClip":
         """Embed a clip.
 
         Raises:
@@ -64,11 +64,9 @@ class EmbeddedClip:
                 f"{subject.name}: no frame of {len(subject.xy)} shows {LEAST_JOINTS} or more joints of a person; "
                 "give a clip in which the whole person can be seen"
             )
-        xy, confidence = subject.xy[rows], subject.confidence[rows]
-        if mirrored:
-            xy, flipped = flip(xy, confidence)
-            return cls(subject, mirrored, rows, model.embed(xy, flipped))
-        return cls(subject, mirrored, rows, model.embed(xy, confidence))
+        xy, confidence = torch.from_numpy(subject.xy[rows]), torch.from_numpy(subject.confidence[rows])
+        flipped = flip(xy, confidence) if mirrored else (xy, confidence)
+        return cls(subject, mirrored, rows, model.embed(*flipped))
 
     def cut(self, begin: int, end: int) -> "EmbeddedClip":
         """The frames `begin` to `end`, both included; one of them at least is used."""

@@ -6,11 +6,12 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
-from feedback.differences import Differences, seen_joints
+from feedback.differences import Differences
 from feedback.embedded_clips import Fit
-from feedback.measure import PoseModel
 from feedback.subjects import Subject
+from run_folder.trained_model import TrainedModel
 
 MOMENTS: Final = 3
 """How many are shown at the most."""
@@ -70,7 +71,7 @@ class Moment:
         }
 
 
-def worst_moments(fit: Fit, model: PoseModel) -> tuple[Moment, ...]:
+def worst_moments(fit: Fit, model: TrainedModel) -> tuple[Moment, ...]:
     """Up to `MOMENTS` frames of the attempt, the worst first, well apart; see `GOOD` for those not worth showing."""
     score = fit.by_frame()
     rows = np.flatnonzero(np.isfinite(score))
@@ -88,14 +89,14 @@ def worst_moments(fit: Fit, model: PoseModel) -> tuple[Moment, ...]:
     return _explained(fit, [_match(fit, int(row)) for row in shown], model)
 
 
-def _explained(fit: Fit, matches: list[tuple[int, int, float]], model: PoseModel) -> tuple[Moment, ...]:
+def _explained(fit: Fit, matches: list[tuple[int, int, float]], model: TrainedModel) -> tuple[Moment, ...]:
     """Moments of (row of the reference, row of the attempt, score)."""
     if not matches:
         return ()
     reference, attempt = fit.reference.subject, fit.attempt.subject
     own, other = [row for _, row, _ in matches], [row for row, _, _ in matches]
-    pose = seen_joints(attempt.xy[own], attempt.confidence[own], model)
-    wanted = seen_joints(reference.xy[other], reference.confidence[other], model)
+    pose = torch.from_numpy(model.masked(attempt.xy[own], attempt.confidence[own]))
+    wanted = torch.from_numpy(model.masked(reference.xy[other], reference.confidence[other]))
     differences = Differences.of(pose, wanted, model, mirrored=fit.attempt.mirrored)
     moments = []
     for number, (reference_row, attempt_row, score) in enumerate(matches):

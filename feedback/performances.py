@@ -12,11 +12,11 @@ import numpy.typing as npt
 from errors import InputError
 from feedback.clip_warnings import about_frames, about_views
 from feedback.embedded_clips import EmbeddedClip, Fit
-from feedback.measure import PoseModel
 from feedback.moments import Moment, worst_moments
 from feedback.spans import repetition_spans
 from feedback.subjects import Subject
 from feedback.verdict import Report
+from run_folder.trained_model import TrainedModel
 
 T = TypeVar("T")
 
@@ -81,7 +81,7 @@ class PerformanceReport(Report):
 def compare_performances(
     references: Sequence[Subject],
     attempt: Subject,
-    model: PoseModel,
+    model: TrainedModel,
     *,
     mirror: Mirror = "auto",
     repetitions: bool = False,
@@ -143,7 +143,7 @@ def percentile(total: float, group: Sequence[float]) -> float:
 def _one(
     known: Sequence[EmbeddedClip],
     ways: Mapping[bool, EmbeddedClip],
-    model: PoseModel,
+    model: TrainedModel,
     group: "_Group",
     warnings: Sequence[str],
 ) -> PerformanceReport:
@@ -175,7 +175,7 @@ def _repeated(
     known: Sequence[EmbeddedClip],
     clip: EmbeddedClip,
     spans: Sequence[tuple[int, int]],
-    model: PoseModel,
+    model: TrainedModel,
     group: "_Group",
     warnings: Sequence[str],
 ) -> PerformanceReport:
@@ -215,7 +215,7 @@ class _Group:
     totals: Sequence[float]
 
     @classmethod
-    def of(cls, members: Sequence[EmbeddedClip], model: PoseModel, orientations: Sequence[bool]) -> "_Group":
+    def of(cls, members: Sequence[EmbeddedClip], model: TrainedModel, orientations: Sequence[bool]) -> "_Group":
         """The members are one another's equals: flipped only where the attempt may be, or may not."""
         ways_among = orientations if len(orientations) > 1 else (False,)
         totals = []

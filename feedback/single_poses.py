@@ -10,10 +10,9 @@ import torch
 from torch import Tensor
 
 from errors import InputError
-from feedback.differences import Differences, Finding, seen_joints
+from feedback.differences import Differences, Finding
 from feedback.embedded_clips import LEAST_JOINTS
 from feedback.explanations import LIMBS
-from feedback.measure import PoseModel
 from feedback.performances import LEAST_GROUP, MIRROR_GAIN, ORIENTATIONS, Mirror, members_of, percentile
 from feedback.subjects import Subject
 from feedback.verdict import Report
@@ -21,6 +20,7 @@ from feedback.views import clearly_differ
 from feedback.words import joint_names
 from poses.conversion import flip
 from poses.skeleton import BONES, JOINTS
+from run_folder.trained_model import TrainedModel
 
 TORSO: Final = (JOINTS.index("pelvis"), JOINTS.index("neck"))
 
@@ -71,7 +71,7 @@ class PoseReport(Report):
 def compare_poses(
     references: Sequence[Subject],
     attempt: Subject,
-    model: PoseModel,
+    model: TrainedModel,
     *,
     mirror: Mirror = "auto",
     group: Sequence[Subject] = (),
@@ -134,13 +134,13 @@ def compare_poses(
 # Scores ---------------------------------------------------------------------------------------------------------------
 
 
-def _joints(subjects: Sequence[Subject], model: PoseModel) -> Tensor:
+def _joints(subjects: Sequence[Subject], model: TrainedModel) -> Tensor:
     """Poses [n, 15, 2] of the first frames."""
     xy, confidence = np.stack([one.xy[0] for one in subjects]), np.stack([one.confidence[0] for one in subjects])
-    return seen_joints(xy, confidence, model)
+    return torch.from_numpy(model.masked(xy, confidence))
 
 
-def _score_ways(attempts: Tensor, references: Tensor, model: PoseModel, mirror: Mirror) -> dict[bool, Tensor]:
+def _score_ways(attempts: Tensor, references: Tensor, model: TrainedModel, mirror: Mirror) -> dict[bool, Tensor]:
     """Scores [A, R] of every attempt against every reference, by whether attempts are flipped.
 
     NaN where too few joints are in common.
@@ -154,13 +154,8 @@ def _score_ways(attempts: Tensor, references: Tensor, model: PoseModel, mirror: 
         rows = max(1, _PAIRS_AT_ONCE // r)
         for start in range(0, a, rows):
             first, second = torch.broadcast_tensors(own[start : start + rows, None], references[None])
-            common = (first.isfinite() & second.isfinite()).all(-1)
-            hidden = ~common[..., None]
-            embedded = [
-                model.embed(one.masked_fill(hidden, torch.nan).flatten(0, 1), None).double() for one in (first, second)
-            ]
-            score = model.score(model.distance(*embedded)).unflatten(0, (-1, r))
-            parts.append(score.masked_fill(common.sum(-1) < LEAST_JOINTS, torch.nan))
+            common = (first.isfinite() & second.isfinite()).all(-1).sum(-1)
+            parts.append(model.score(first, second).masked_fill(common < LEAST_JOINTS, torch.nan))
         result[way] = torch.cat(parts)
     return result
 
@@ -175,7 +170,7 @@ def _oriented(ways: dict[bool, Tensor], mirror: Mirror) -> tuple[Tensor, Tensor 
     return plain.where(~taken, flipped), flipped.where(~taken, plain), taken
 
 
-def _percentile(attempt: Tensor, members: Tensor, model: PoseModel, mirror: Mirror) -> float | None:
+def _percentile(attempt: Tensor, members: Tensor, model: TrainedModel, mirror: Mirror) -> float | None:
     """See `compare_poses`; None where too few members can be compared."""
     mirror_among: Mirror = "auto" if mirror == "auto" else "no"
     among, _, _ = _oriented(_score_ways(members, members, model, mirror_among), mirror_among)
@@ -191,7 +186,7 @@ def _percentile(attempt: Tensor, members: Tensor, model: PoseModel, mirror: Mirr
 # What may be wrong ----------------------------------------------------------------------------------------------------
 
 
-def _whole(subject: Subject, model: PoseModel) -> Tensor:
+def _whole(subject: Subject, model: TrainedModel) -> Tensor:
     """Pose [1, 15, 2] of a subject that shows a whole person."""
     pose = _joints([subject], model)
     _check_whole(pose[0], subject)

@@ -9,18 +9,18 @@ import torch
 from torch import Tensor
 
 from feedback.embedded_clips import usable
-from feedback.measure import PoseModel
 from feedback.repetitions import find_repetitions
 from feedback.subjects import Subject
 from poses.conversion import flip
 from poses.normalisation import Normalisation
+from run_folder.trained_model import TrainedModel
 
 MIRROR_GAIN = 1.05
 """By what factor the correlations of the flipped clip's repetitions must exceed those of the clip as it is."""
 
 
 def repetition_spans(
-    references: Sequence[Subject], clip: Subject, model: PoseModel, orientations: Sequence[bool]
+    references: Sequence[Subject], clip: Subject, model: TrainedModel, orientations: Sequence[bool]
 ) -> tuple[bool, list[tuple[int, int]]]:
     """The repetitions that `feedback.repetitions` finds, by the reference that finds most of them best.
 
@@ -68,7 +68,7 @@ def _thinned(clip: Subject, interval: float) -> npt.NDArray[np.int64]:
     return np.unique(rows)
 
 
-def _coordinates(clip: Subject, model: PoseModel, rows: npt.NDArray[np.int64]) -> Tensor:
+def _coordinates(clip: Subject, model: TrainedModel, rows: npt.NDArray[np.int64]) -> Tensor:
     """Coordinates [n, 30] of the frames `rows`, NaN where a frame cannot be used."""
     scale = Normalisation(model.normalisation.min_confidence, keep_aspect=True)
     poses, _ = scale(torch.from_numpy(clip.xy[rows]), torch.from_numpy(clip.confidence[rows]))

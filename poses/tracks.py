@@ -194,3 +194,22 @@ def codes(values: Sequence[str | None]) -> tuple[NDArray[np.int64], list[str]]:
     names = sorted({value for value in values if value is not None})
     index = {name: i for i, name in enumerate(names)}
     return np.array([-1 if value is None else index[value] for value in values], dtype=np.int64), names
+
+
+def score_ranges(
+    score: NDArray[np.float64], action: NDArray[np.int64], wanted: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """For each of n wanted actions the range [n, 2] that scores are relative to.
+
+    That of the training scores of the action where they differ, else that of all.
+
+    Shapes:
+        score, action: [m], of the training clips.
+        wanted: [n].
+    """
+    ranges = np.tile([score.min(), score.max()], (len(wanted), 1))
+    for one in np.unique(action):
+        own = score[action == one]
+        if own.min() < own.max():
+            ranges[wanted == one] = own.min(), own.max()
+    return ranges

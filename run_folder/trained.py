@@ -1,8 +1,11 @@
-"""The encoder of a trained model, from its checkpoint alone."""
+"""Parts of a trained model, built from its checkpoint alone."""
 
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final
 
+import torch
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 from torch import nn
@@ -11,60 +14,115 @@ from errors import InputError, quoted
 from poses.normalisation import Normalisation
 from run_folder.checkpoint_io import load_checkpoint
 
-ENCODERS = "lightning_modules.encoders."
+OWN: Final = ("datamodules.", "lightning_modules.", "poses.", "scoring.", "torch.nn.")
+"""What the names of classes that settings may name begin with."""
+
+_DOTTED: Final = re.compile(r"[A-Za-z_]\w*(\.\w+)+")
+
+
+class Checkpoint:
+    """The weights and settings in a checkpoint; a class that is none of this project, nor of `torch.nn`, is not built.
+
+    Args:
+        path: the file.
+
+    Attributes:
+        path: the file.
+        config: the settings of the run.
+
+    Raises:
+        InputError: no checkpoint.
+    """
+
+    def __init__(self, path: Path) -> None:
+        content = load_checkpoint(path)
+        self.path = path
+        self.config: dict[str, Any] = yaml.safe_load(content.get("config") or "{}")
+        self._weights = content["state_dict"]
+
+    def options(self, kind: str) -> Mapping[str, Any]:
+        """Arguments of the "model" or the "data"; what is not said is absent."""
+        chosen = self.config.get(kind)
+        arguments = chosen.get("init_args") if isinstance(chosen, dict) else None
+        return arguments if isinstance(arguments, dict) else {}
+
+    def part(self, name: str, settings: Any) -> nn.Module:
+        """A part of the model with its weights, in evaluation mode on the CPU.
+
+        Args:
+            name: of the part, with which the names of its weights begin.
+            settings: its class and arguments.
+
+        Raises:
+            InputError: it cannot be built, or has other weights.
+        """
+        module: nn.Module = build_own(nn.Module, settings, f"{self.path}: its {name}")
+        return self.filled(module, name)
+
+    def filled(self, module: nn.Module, name: str) -> nn.Module:
+        """A part that is built already, see `part`."""
+        start = f"{name}."
+        own = {key.removeprefix(start): value for key, value in self._weights.items() if key.startswith(start)}
+        try:
+            module.load_state_dict(own)
+        except RuntimeError as error:
+            raise InputError(f"{self.path}: its {name} has other weights than its settings say: {error}") from error
+        return module.eval()
+
+    def normalisation(self) -> Normalisation:
+        """The normalisation that the model was trained with; what is not said is as by default.
+
+        Raises:
+            InputError: options that no normalisation has.
+        """
+        options = self.options("data").get("normalisation")
+        options = options.get("init_args", options) if isinstance(options, dict) else {}
+        try:
+            return Normalisation(**options)
+        except (TypeError, InputError) as error:
+            raise InputError(f"{self.path}: its normalisation cannot be built ({error}); use another one") from None
 
 
 def load_encoder(path: Path) -> nn.Module:
     """The encoder with the weights of a checkpoint, in evaluation mode on the CPU.
 
-    The checkpoint says which class it is; only classes of `lightning_modules.encoders` are built, so that a file from
-    elsewhere cannot name anything else.
-
     Raises:
         InputError: no checkpoint, or none whose encoder can be built.
     """
-    checkpoint = load_checkpoint(path)
-    config = _encoder_config(yaml.safe_load(checkpoint.get("config") or ""))
-    class_path = config.get("class_path") if isinstance(config, dict) else None
-    if not isinstance(class_path, str) or not class_path.startswith(ENCODERS):
-        raise InputError(
-            f"{path}: its encoder is {quoted(class_path)}, not a class of {ENCODERS.rstrip('.')}; it is not built"
-        )
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(nn.Module, "encoder")
-    weights = {
-        name.removeprefix("encoder."): value
-        for name, value in checkpoint["state_dict"].items()
-        if name.startswith("encoder.")
-    }
-    try:
-        encoder = cast(nn.Module, parser.instantiate_classes(parser.parse_object({"encoder": config})).encoder)
-        encoder.load_state_dict(weights)
-    except (ArgumentError, RuntimeError, ValueError) as error:
-        raise InputError(f"{path}: its encoder cannot be built: {error}") from error
-    return encoder.eval()
+    checkpoint = Checkpoint(path)
+    return checkpoint.part("encoder", checkpoint.options("model").get("encoder"))
 
 
-def load_normalisation(path: Path) -> Normalisation:
-    """The normalisation that a checkpoint was trained with; what it does not say is as by default.
+def build_own(base: type, settings: Any, what: str, everything: bool = True) -> Any:
+    """An object of this project or of `torch.nn`, from settings that may come from elsewhere.
+
+    Args:
+        base: what it is.
+        settings: its `class_path` and `init_args`.
+        what: it is, for error messages.
+        everything: look at any string of the form of an import path, not only at every `class_path`.
 
     Raises:
-        InputError: no checkpoint, or one that names options that no normalisation has.
+        InputError: it cannot be built, or the settings name something else by its import path.
     """
-    config = yaml.safe_load(load_checkpoint(path).get("config") or "")
-    options = _below(config, "data", "init_args", "normalisation")
-    options = options.get("init_args", options) if isinstance(options, dict) else {}
+    if not isinstance(settings, dict) or "class_path" not in settings:
+        raise InputError(f"{what} names no class; use a checkpoint or run of this project")
+    if strangers := [name for name in _named(settings, everything) if not name.startswith(OWN)]:
+        raise InputError(f"{what} names {quoted(strangers[0])}, no class of this project; it is not built")
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(base, "it")
     try:
-        return Normalisation(**options)
-    except (TypeError, InputError) as error:
-        raise InputError(f"{path}: its normalisation cannot be built ({error}); use another checkpoint") from None
+        with torch.random.fork_rng(devices=[]):  # weights are drawn, then overwritten
+            return parser.instantiate(parser.parse_object({"it": settings})).it
+    except (ArgumentError, InputError, TypeError, ValueError) as error:
+        raise InputError(f"{what} cannot be built: {' '.join(str(error).split())}") from error
 
 
-def _encoder_config(config: Any) -> Any:
-    return _below(config, "model", "init_args", "encoder")
-
-
-def _below(config: Any, *keys: str) -> Any:
-    for key in keys:
-        config = config.get(key) if isinstance(config, dict) else None
-    return config
+def _named(tree: Any, everything: bool) -> Iterator[str]:
+    """What settings name by its import path."""
+    items = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    for key, value in items:
+        if key == "class_path" or (everything and isinstance(value, str) and _DOTTED.fullmatch(value)):
+            yield str(value)
+        else:
+            yield from _named(value, everything)

@@ -3,12 +3,12 @@
 `spearman`, `fisher_mean` and `relative_l2` take tensors, or arrays and lists of numbers, for which they give arrays.
 """
 
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import torch
 from torch import Tensor
 
-ArrayT = TypeVar("ArrayT")
+from scoring.arrays import ArrayT, as_given, as_tensor
 
 FISHER_LIMIT = 0.999
 """Correlations are cut to this magnitude before they are averaged on Fisher's scale.
@@ -48,7 +48,7 @@ def spearman(a: ArrayT, b: ArrayT) -> ArrayT:
     middle = (first.shape[-1] + 1) / 2
     x, y = x - middle, y - middle
     rho = (x * y).sum(-1) / (x.square().sum(-1) * y.square().sum(-1)).sqrt()
-    return _as_given(rho.clamp(-1, 1).masked_fill(first.isnan().any(-1) | second.isnan().any(-1), torch.nan), a, b)
+    return as_given(rho.clamp(-1, 1).masked_fill(first.isnan().any(-1) | second.isnan().any(-1), torch.nan), a, b)
 
 
 def resampled_spearman(a: Tensor, b: Tensor, weights: Tensor) -> Tensor:
@@ -85,7 +85,7 @@ def fisher_mean(rhos: ArrayT) -> ArrayT:
     (values,) = _columns("fisher_mean", rhos)
     if bool((values.abs() > 1 + 1e-6).any()):  # what rounding makes of 1 is let through
         raise ValueError(f"fisher_mean: correlations lie in [-1, 1], but one is {float(values[values.abs() > 1][0])}")
-    return _as_given(values.clamp(-FISHER_LIMIT, FISHER_LIMIT).atanh().nanmean(-1).tanh(), rhos)
+    return as_given(values.clamp(-FISHER_LIMIT, FISHER_LIMIT).atanh().nanmean(-1).tanh(), rhos)
 
 
 def relative_l2(prediction: ArrayT, true: ArrayT, low: ArrayT | float, high: ArrayT | float) -> ArrayT:
@@ -104,26 +104,17 @@ def relative_l2(prediction: ArrayT, true: ArrayT, low: ArrayT | float, high: Arr
     predicted, wanted = _columns("relative_l2", prediction, true)
     extent = torch.as_tensor(high, dtype=wanted.dtype) - torch.as_tensor(low, dtype=wanted.dtype)
     error = 100 * (predicted - wanted).square().mean(-1) / extent.masked_fill(extent <= 0, torch.nan).square()
-    return _as_given(error, prediction, true)
+    return as_given(error, prediction, true)
 
 
 def _columns(name: str, *given: Any) -> list[Tensor]:
     """What `name` was given, as floating tensors with as many values along the last dimension."""
-    try:
-        columns = [torch.as_tensor(one) for one in given]
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"{name}: give numbers, as tensors, arrays or lists ({error})") from None
-    columns = [one if one.is_floating_point() else one.double() for one in columns]
+    columns = [as_tensor(name, one) for one in given]
     counts = {one.shape[-1] if one.ndim else 0 for one in columns}
     if len(counts) > 1 or not all(one.ndim for one in columns):
         shapes = " and ".join(str(list(one.shape)) for one in columns)
         raise ValueError(f"{name}: give one number of each for every clip along the last dimension; got {shapes}")
     return columns
-
-
-def _as_given(result: Tensor, *given: ArrayT) -> ArrayT:
-    """An array in the place of the tensor, where no tensor was given; a number where it is a single one."""
-    return cast(ArrayT, result if any(isinstance(one, Tensor) for one in given) else result.numpy()[()])
 
 
 def _resampled_ranks(values: Tensor, weights: Tensor) -> Tensor:

@@ -14,8 +14,8 @@ from PIL import Image as Pillow
 import run
 from errors import InputError
 from extraction.weights.blazepose_weights import blazepose_file
-from feedback.measure import SHIPPED
 from run_folder.checkpoint_io import load_checkpoint
+from run_folder.trained_model import SHIPPED
 from tests.conftest import shared_data
 from tests.extraction.fakes import picture, walking, write_photograph
 from tests.extraction.media_files import write_video

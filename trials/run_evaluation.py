@@ -19,7 +19,7 @@ from run_folder.trial import read_record
 from scoring.scorers import ClipScorer
 from trials.costs import COST, cost_of
 from trials.robustness import PerturbedClips, perturbed_clips, robustness, write_robustness
-from trials.stored_runs import data_key, load_data, load_model, read_config
+from trials.stored_runs import data_key, load_clip_model, load_data, read_config
 
 KEPT: Final = 6
 """Exams in memory: the folds of a dataset."""
@@ -70,7 +70,7 @@ def _outcome(run: Path) -> str | None:
 @torch.inference_mode()
 def _evaluate(run: Path) -> None:
     config = read_config(run)
-    model = load_model(run, config)
+    model = load_clip_model(run, config)
     exam = _exam(data_key(config))
     data = exam.data
     exemplars, queries = _embed(model, exam)

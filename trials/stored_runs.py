@@ -1,27 +1,20 @@
 """A finished fit, read from its folder: the model with its best weights, and the data it is tested on."""
 
 import json
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import torch
 import yaml
-from jsonargparse import ArgumentError, ArgumentParser
 
 from datamodules.base import PoseDataModule
 from errors import InputError, quoted
 from lightning_modules.clip_model import ClipModel
 from run_folder.checkpoint_io import load_checkpoint
-
-OWN: Final = ("datamodules.", "lightning_modules.", "scoring.")
-"""Packages whose classes a config may name; layers of `torch.nn` are let through too."""
+from run_folder.trained import build_own
 
 TRAINING: Final = ("batch_size", "pairs", "seed", "exemplar_pairs")
 """Options of a data module that only training asks for: runs that differ in these are tested on the same clips."""
-
-_DOTTED = re.compile(r"[A-Za-z_]\w*(\.\w+)+")
 
 
 def read_config(run: Path) -> dict[str, Any]:
@@ -42,7 +35,7 @@ def read_config(run: Path) -> dict[str, Any]:
     return config
 
 
-def load_model(run: Path, config: Mapping[str, Any]) -> ClipModel:
+def load_clip_model(run: Path, config: Mapping[str, Any]) -> ClipModel:
     """The model of a run with the weights, and the scorers' settings, of its best checkpoint; in evaluation mode.
 
     Raises:
@@ -53,7 +46,7 @@ def load_model(run: Path, config: Mapping[str, Any]) -> ClipModel:
         raise InputError(f"{run}: was trained in the precision {quoted(precision)}; test it with `python run.py test`")
     path = run / "checkpoints" / "best.ckpt"
     checkpoint = load_checkpoint(path)
-    model: ClipModel = _build("model", ClipModel, config["model"], run)
+    model: ClipModel = build_own(ClipModel, config["model"], f"{run}: its model")
     try:
         model.on_load_checkpoint(checkpoint)
         model.load_state_dict(checkpoint["state_dict"])
@@ -77,33 +70,7 @@ def load_data(key: str) -> PoseDataModule:
         InputError: it cannot be built, or its data are not there.
     """
     config = json.loads(key)
-    data: PoseDataModule = _build("data", PoseDataModule, config, config.get("class_path"))
+    data: PoseDataModule = build_own(PoseDataModule, config, f"{config.get('class_path')}: its data", everything=False)
     data.prepare_data()
     data.setup("test")
     return data
-
-
-def _build(kind: str, base: type, config: Any, where: object) -> Any:
-    if strangers := [name for name in _classes(config, everything=kind == "model") if not _known(name)]:
-        raise InputError(f"{where}: its {kind} names {quoted(strangers[0])}, no class of this project; it is not built")
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(base, kind)
-    try:
-        with torch.random.fork_rng():  # weights are drawn, then overwritten
-            return parser.instantiate(parser.parse_object({kind: config}))[kind]
-    except (ArgumentError, TypeError, ValueError) as error:
-        raise InputError(f"{where}: its {kind} cannot be built: {' '.join(str(error).split())}") from error
-
-
-def _classes(tree: Any, everything: bool) -> Iterator[str]:
-    """What a config names by its import path: every `class_path`, and any other such string if asked to."""
-    items = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
-    for key, value in items:
-        if key == "class_path" or (everything and isinstance(value, str) and _DOTTED.fullmatch(value)):
-            yield str(value)
-        else:
-            yield from _classes(value, everything)
-
-
-def _known(name: str) -> bool:
-    return name.startswith((*OWN, "torch.nn."))

@@ -24,6 +24,7 @@ from poses.cache.clip_files import (
     write_file,
 )
 from poses.cache.keypoint_cache_file import KEYPOINTS, ClipRows, Provenance, decode, encode, provenance_of, to_rows
+from poses.conversion import check_poses
 from poses.skeleton import JOINTS
 
 __all__ = [
@@ -67,6 +68,36 @@ class PoseTable:
     track_person: npt.NDArray[np.int64]
     track_start: npt.NDArray[np.int64]
     provenance: list[Provenance]
+
+    @classmethod
+    def of(cls, clips: Sequence[npt.ArrayLike]) -> "PoseTable":
+        """The table of clips of one person each that are in no cache, named by their numbers.
+
+        Args:
+            clips: at least one; each [frames, 15, 2] in any unit, NaN where a joint is missing.
+
+        Raises:
+            ValueError: no clip, or another shape.
+        """
+        arrays = [np.asarray(clip, np.float32) for clip in clips]
+        if not arrays:
+            raise ValueError("no clips are given")
+        for array in arrays:
+            check_poses(array.shape, 2, windows=True)
+        lengths = [len(array) for array in arrays]
+        frame = np.concatenate([np.arange(length, dtype=np.int32) for length in lengths])
+        return cls(
+            xy=np.concatenate(arrays),
+            confidence=np.full((len(frame), len(JOINTS)), np.nan, np.float32),
+            frame=frame,
+            time=np.full(len(frame), np.nan),
+            interpolated=np.zeros(len(frame), np.bool_),
+            clip_ids=[str(number) for number in range(len(arrays))],
+            track_clip=np.arange(len(arrays)),
+            track_person=np.zeros(len(arrays), np.int64),
+            track_start=np.cumsum([0, *lengths]),
+            provenance=[Provenance("given as arrays")] * len(arrays),
+        )
 
 
 def write_clip(

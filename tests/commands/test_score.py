@@ -8,8 +8,8 @@ from PIL import Image
 
 import run
 from datamodules.synthetic_motion.synthetic import write_performance
-from feedback.measure import SHIPPED, SYNTHETIC_LABEL
 from run_folder.checkpoint_io import load_checkpoint
+from run_folder.trained_model import SHIPPED, SYNTHETIC_LABEL
 from tests.feedback.people import pose, write
 from tests.refusal import assert_refused
 

@@ -3,8 +3,9 @@ import io
 import torch
 
 from experiments.train_shipped_model import scale_table, stripped
-from feedback.measure import SHIPPED, PoseModel
+from feedback.measure import load_measure
 from run_folder.checkpoint_io import load_checkpoint
+from run_folder.trained_model import SHIPPED
 from tests.conftest import REPO
 
 
@@ -19,9 +20,7 @@ def test_stripping_keeps_the_encoder_and_nothing_else() -> None:
 
 
 def test_the_card_has_the_figures_of_the_shipped_model() -> None:
-    numbers = [
-        [cell.strip() for cell in line.split("|")] for line in scale_table(PoseModel.load(None)).splitlines()[2:]
-    ]
+    numbers = [[cell.strip() for cell in line.split("|")] for line in scale_table(load_measure(None)).splitlines()[2:]]
     card = [[cell.strip() for cell in line.split("|")] for line in (REPO / "models/README.md").read_text().splitlines()]
     by_name = {cells[1]: cells[2:-1] for cells in card if len(cells) == 8}
     for row in numbers:

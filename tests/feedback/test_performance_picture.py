@@ -10,18 +10,19 @@ from drawing.overlay import Image
 from errors import InputError
 from extraction.reading.frames import read_frames
 from feedback.drawn_poses import save_comparison
-from feedback.measure import PoseModel
+from feedback.measure import load_measure
 from feedback.performance_picture import performance_picture
 from feedback.performances import compare_performances
 from feedback.subjects import Subject
 from poses.conversion import flip
+from run_folder.trained_model import TrainedModel
 from tests.feedback.known_motion import filmed, in_a_row, subject, turned_by
 from tests.feedback.stick_video import stick_video
 
 
 @pytest.fixture(scope="module")
-def model() -> PoseModel:
-    return PoseModel.load(None)
+def model() -> TrainedModel:
+    return load_measure(None)
 
 
 def pair() -> tuple[Subject, Subject]:
@@ -54,7 +55,7 @@ def test_the_stick_video_is_what_its_keypoints_say(tmp_path: Path) -> None:
     assert np.ptp(empty[:400], axis=(0, 1)).max() <= 8
 
 
-def test_the_page_shows_curve_moments_words_and_warnings(tmp_path: Path, model: PoseModel) -> None:
+def test_the_page_shows_curve_moments_words_and_warnings(tmp_path: Path, model: TrainedModel) -> None:
     reference, attempt = (stick_video(tmp_path, clip) for clip in pair())
     pixels, words = drawn(tmp_path, "page.png", [reference], attempt, model)
     assert pixels.shape[1] == 1400
@@ -69,14 +70,14 @@ def test_the_page_shows_curve_moments_words_and_warnings(tmp_path: Path, model: 
     assert wall.sum() > 20_000  # frames of the videos are in it
 
 
-def test_without_media_stick_figures_are_drawn(tmp_path: Path, model: PoseModel) -> None:
+def test_without_media_stick_figures_are_drawn(tmp_path: Path, model: TrainedModel) -> None:
     reference, attempt = pair()
     pixels, words = drawn(tmp_path, "page.png", [reference], attempt, model)
     assert "left knee: 40 degrees more bent" in words
     assert (np.abs(pixels.astype(int) - (206, 214, 222)).max(-1) <= 6).sum() < 3_000
 
 
-def test_a_mirrored_reference_is_shown_mirrored(tmp_path: Path, model: PoseModel) -> None:
+def test_a_mirrored_reference_is_shown_mirrored(tmp_path: Path, model: TrainedModel) -> None:
     reference, attempt = filmed(5, 3, name="kick"), turned_by(filmed(5, 3), "left knee", 40, 20, 30)
     xy, _ = flip(attempt.xy, None, 640.0)
     _, words = drawn(tmp_path, "page.png", [stick_video(tmp_path, reference)], subject(xy, None, 30), model)
@@ -86,7 +87,7 @@ def test_a_mirrored_reference_is_shown_mirrored(tmp_path: Path, model: PoseModel
     assert "right knee" in text
 
 
-def test_repetitions_are_spans_with_their_totals(tmp_path: Path, model: PoseModel) -> None:
+def test_repetitions_are_spans_with_their_totals(tmp_path: Path, model: TrainedModel) -> None:
     reference = filmed(8, 2, name="reference")
     clip, _ = in_a_row([reference, turned_by(reference, "right elbow", 70, 25, 40)], np.random.default_rng(1))
     timeless = replace(clip, time=np.full(len(clip.xy), np.nan))
@@ -99,13 +100,13 @@ def test_repetitions_are_spans_with_their_totals(tmp_path: Path, model: PoseMode
         assert axis in words
 
 
-def test_equal_performances_have_a_page_too(tmp_path: Path, model: PoseModel) -> None:
+def test_equal_performances_have_a_page_too(tmp_path: Path, model: TrainedModel) -> None:
     reference, _ = pair()
     _, words = drawn(tmp_path, "page.png", [reference], reference, model)
     assert "No moment differs enough to be shown." in words
 
 
-def test_a_clip_that_became_shorter_is_refused(tmp_path: Path, model: PoseModel) -> None:
+def test_a_clip_that_became_shorter_is_refused(tmp_path: Path, model: TrainedModel) -> None:
     reference, attempt = (stick_video(tmp_path, clip) for clip in pair())
     report = compare_performances([reference], attempt, model)
     # over the old one

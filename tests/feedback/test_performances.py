@@ -10,19 +10,20 @@ import torch
 from scipy.stats import percentileofscore
 
 from errors import InputError
-from feedback.measure import PoseModel
+from feedback.measure import load_measure
 from feedback.performances import compare_performances, percentile
 from feedback.subjects import Subject
 from poses.batches import EmbeddedClips
 from poses.conversion import flip
+from run_folder.trained_model import TrainedModel
 from scoring.alignment import DTWAlignment
 from tests.feedback.known_motion import at_speed, climb, filmed, generated, in_a_row, subject, turned_by
 from tests.scoring.build import make_clips
 
 
 @pytest.fixture(scope="module")
-def model() -> PoseModel:
-    return PoseModel.load(None)
+def model() -> TrainedModel:
+    return load_measure(None)
 
 
 def planted(seed: int, index: int, part: str, degrees: float) -> tuple[Subject, Subject, tuple[int, int]]:
@@ -40,8 +41,8 @@ def slower_in_the_middle(clip: Subject) -> tuple[Subject, float, float]:
     return at_speed(clip, speeds.tolist()), 0.3 * frames, 0.7 * frames
 
 
-def embedded(clip: Subject, model: PoseModel) -> EmbeddedClips:
-    embedding = model.embed(clip.xy, clip.confidence)[None]
+def embedded(clip: Subject, model: TrainedModel) -> EmbeddedClips:
+    embedding = torch.from_numpy(model.embed(clip.xy, clip.confidence))[None]
     return make_clips(1, times=len(clip.xy), width=embedding.shape[-1], embedding=embedding)
 
 
@@ -49,12 +50,12 @@ def embedded(clip: Subject, model: PoseModel) -> EmbeddedClips:
 
 
 def test_total_and_curve_are_the_means_of_eq_6_along_the_path(
-    model: PoseModel, monkeypatch: pytest.MonkeyPatch
+    model: TrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reference, attempt = filmed(3, 2), filmed(4, 8, 0.4)
     report = compare_performances([reference], attempt, model, mirror="no")
-    a = model.embed(reference.xy, reference.confidence)[report.path[:, 0]]
-    b = model.embed(attempt.xy, attempt.confidence)[report.path[:, 1]]
+    a = torch.from_numpy(model.embed(reference.xy, reference.confidence)[report.path[:, 0]])
+    b = torch.from_numpy(model.embed(attempt.xy, attempt.confidence)[report.path[:, 1]])
     score = 100 * np.exp(-0.5 * (torch.cosine_similarity(a, b).double().sub(1).numpy() / 0.3) ** 2)
     assert report.total == pytest.approx(score.mean(), abs=0.01)
     for row in (0, 10, len(attempt.xy) - 1):
@@ -66,7 +67,7 @@ def test_total_and_curve_are_the_means_of_eq_6_along_the_path(
     assert free.total == pytest.approx(float(aligned.score), abs=0.01)
 
 
-def test_a_performance_against_itself_has_100_and_no_worst_moment(model: PoseModel) -> None:
+def test_a_performance_against_itself_has_100_and_no_worst_moment(model: TrainedModel) -> None:
     clip = filmed(3, 1)
     report = compare_performances([clip], clip, model)
     assert report.total == pytest.approx(100, abs=1e-3)
@@ -77,7 +78,7 @@ def test_a_performance_against_itself_has_100_and_no_worst_moment(model: PoseMod
 
 
 @pytest.mark.parametrize(("seed", "index"), [(3, 1), (5, 0), (5, 4), (4, 0)])
-def test_a_planted_fault_is_the_worst_moment_and_named(seed: int, index: int, model: PoseModel) -> None:
+def test_a_planted_fault_is_the_worst_moment_and_named(seed: int, index: int, model: TrainedModel) -> None:
     reference, attempt, (begin, end) = planted(seed, index, "left knee", 30)
     report = compare_performances([reference], attempt, model)
     worst = report.moments[0]
@@ -91,7 +92,7 @@ def test_a_planted_fault_is_the_worst_moment_and_named(seed: int, index: int, mo
     assert outside.min() > report.score[begin : end + 1].min()
 
 
-def test_the_alignment_undoes_slowing(model: PoseModel) -> None:
+def test_the_alignment_undoes_slowing(model: TrainedModel) -> None:
     reference, attempt, (begin, end) = planted(5, 0, "left knee", 30)
     slow, first, last = slower_in_the_middle(reference)
     report = compare_performances([reference], slow, model)
@@ -109,7 +110,7 @@ def test_the_alignment_undoes_slowing(model: PoseModel) -> None:
 @pytest.mark.parametrize(
     ("part", "verb", "other"), [("trunk", "leans", "whole body"), ("whole body", "turned", "trunk")]
 )
-def test_a_leaning_trunk_is_told_from_a_turned_body(part: str, verb: str, other: str, model: PoseModel) -> None:
+def test_a_leaning_trunk_is_told_from_a_turned_body(part: str, verb: str, other: str, model: TrainedModel) -> None:
     reference, attempt, (begin, end) = planted(5, 0, part, 30)
     moments = compare_performances([reference], attempt, model, mirror="no").moments
     inside = [one for one in moments if begin <= one.attempt_row <= end]
@@ -119,7 +120,7 @@ def test_a_leaning_trunk_is_told_from_a_turned_body(part: str, verb: str, other:
         assert not any(word.startswith(f"{other}: ") for word in one.words)
 
 
-def test_two_faults_are_two_moments_well_apart(model: PoseModel) -> None:
+def test_two_faults_are_two_moments_well_apart(model: TrainedModel) -> None:
     reference = filmed(5, 0)
     frames = len(reference.xy)
     spans = [(round(0.42 * frames), round(0.5 * frames)), (round(0.85 * frames), frames - 1)]
@@ -130,7 +131,7 @@ def test_two_faults_are_two_moments_well_apart(model: PoseModel) -> None:
     assert np.diff(times).min() >= 0.4
 
 
-def test_a_climb_with_an_arm_moved_and_frames_repeated(model: PoseModel, speed21_root: Path) -> None:
+def test_a_climb_with_an_arm_moved_and_frames_repeated(model: TrainedModel, speed21_root: Path) -> None:
     reference = climb(speed21_root, 3)
     frames = len(reference.xy)
     begin, end = round(0.6 * frames), round(0.68 * frames)
@@ -145,7 +146,7 @@ def test_a_climb_with_an_arm_moved_and_frames_repeated(model: PoseModel, speed21
     assert report.total < plain.total
 
 
-def test_a_moment_that_is_matched_with_many_is_shown_with_one_that_stands_for_them(model: PoseModel) -> None:
+def test_a_moment_that_is_matched_with_many_is_shown_with_one_that_stands_for_them(model: TrainedModel) -> None:
     reference = filmed(5, 1)
     cut = len(reference.xy) // 2
     attempt = subject(reference.xy[:cut])  # ends in the air: its last frame is matched with all that follows
@@ -157,7 +158,7 @@ def test_a_moment_that_is_matched_with_many_is_shown_with_one_that_stands_for_th
         assert abs(one.score - report.score[one.attempt_row]) < 25
 
 
-def test_one_frame_misread_by_the_estimator_is_no_worst_moment(model: PoseModel) -> None:
+def test_one_frame_misread_by_the_estimator_is_no_worst_moment(model: TrainedModel) -> None:
     reference, attempt, (begin, end) = planted(5, 0, "left knee", 30)
     xy = attempt.xy.copy()
     xy[5], _ = flip(xy[5], None, 640.0)
@@ -171,7 +172,7 @@ def test_one_frame_misread_by_the_estimator_is_no_worst_moment(model: PoseModel)
 
 @pytest.mark.parametrize(("mirror", "mirrored"), [("auto", True), ("yes", True), ("no", False)])
 def test_the_other_side_is_compared_mirrored(
-    mirror: Literal["auto", "yes", "no"], mirrored: bool, model: PoseModel
+    mirror: Literal["auto", "yes", "no"], mirrored: bool, model: TrainedModel
 ) -> None:
     reference, attempt, _ = planted(5, 3, "left knee", 40)
     xy, _ = flip(attempt.xy, None, 640.0)
@@ -188,7 +189,7 @@ def test_the_other_side_is_compared_mirrored(
         assert report.total < plain.total - 10
 
 
-def test_other_cameras_are_warned_of(model: PoseModel) -> None:
+def test_other_cameras_are_warned_of(model: TrainedModel) -> None:
     front, side = filmed(3, 0, azimuth=0, name="front"), filmed(3, 0, azimuth=95, name="side")
     (warning,) = compare_performances([front], side, model).warnings
     assert "clearly different sides" in warning
@@ -196,7 +197,7 @@ def test_other_cameras_are_warned_of(model: PoseModel) -> None:
     assert compare_performances([front], filmed(4, 0, azimuth=12), model).warnings == ()
 
 
-def test_missing_frames_and_joints_are_left_out_counted_and_said(model: PoseModel) -> None:
+def test_missing_frames_and_joints_are_left_out_counted_and_said(model: TrainedModel) -> None:
     reference = filmed(3, 2, name="reference")
     xy = reference.xy.copy()
     xy[4:9] = np.nan
@@ -215,7 +216,7 @@ def test_missing_frames_and_joints_are_left_out_counted_and_said(model: PoseMode
     assert not any("wrist" in word or "right elbow" in word for one in report.moments for word in one.words)
 
 
-def test_several_references_give_the_best_the_spread_and_a_percentile(model: PoseModel) -> None:
+def test_several_references_give_the_best_the_spread_and_a_percentile(model: TrainedModel) -> None:
     references = [filmed(9, 2 + 6 * number, name=f"reference {number}") for number in range(6)]
     attempt = filmed(9, 2 + 6 * 6, 0.8)
     report = compare_performances(references, attempt, model, mirror="no")
@@ -235,7 +236,7 @@ def test_several_references_give_the_best_the_spread_and_a_percentile(model: Pos
     assert group.group == 6
 
 
-def test_members_of_a_group_without_a_usable_pose_are_left_out_and_said(model: PoseModel) -> None:
+def test_members_of_a_group_without_a_usable_pose_are_left_out_and_said(model: TrainedModel) -> None:
     group = [filmed(9, 2 + 6 * number, name=f"member {number}") for number in range(6)]
     attempt = filmed(9, 2 + 6 * 6, 0.8)
     xy = group[0].xy.copy()
@@ -262,7 +263,7 @@ def test_the_percentile_counts_equals() -> None:
 # Edges ----------------------------------------------------------------------------------------------------------------
 
 
-def test_one_frame_is_a_clip(model: PoseModel) -> None:
+def test_one_frame_is_a_clip(model: TrainedModel) -> None:
     clip = filmed(3, 3)
     one = replace(clip, xy=clip.xy[9:10], confidence=clip.confidence[9:10], frame=clip.frame[:1], time=clip.time[:1])
     report = compare_performances([one], clip, model)
@@ -272,7 +273,7 @@ def test_one_frame_is_a_clip(model: PoseModel) -> None:
     assert compare_performances([one], one, model).total == pytest.approx(100, abs=0.01)
 
 
-def test_unknown_times_and_other_frame_rates_are_fine(model: PoseModel) -> None:
+def test_unknown_times_and_other_frame_rates_are_fine(model: TrainedModel) -> None:
     reference = filmed(3, 3)
     fast = replace(at_speed(reference, [0.5] * (len(reference.xy) - 1)))
     timeless = replace(fast, time=np.full(len(fast.xy), np.nan))
@@ -282,7 +283,7 @@ def test_unknown_times_and_other_frame_rates_are_fine(model: PoseModel) -> None:
 
 
 @pytest.mark.parametrize("which", ["reference", "attempt"])
-def test_a_clip_without_a_person_is_refused(which: str, model: PoseModel) -> None:
+def test_a_clip_without_a_person_is_refused(which: str, model: TrainedModel) -> None:
     clip = filmed(3, 3)
     nobody = replace(clip, name="empty.mp4", xy=np.full_like(clip.xy, np.nan))
     pair = ([nobody], clip) if which == "reference" else ([clip], nobody)
@@ -292,7 +293,7 @@ def test_a_clip_without_a_person_is_refused(which: str, model: PoseModel) -> Non
         compare_performances([], clip, model)
 
 
-def test_clips_too_long_to_align_are_refused(model: PoseModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clips_too_long_to_align_are_refused(model: TrainedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     clip = filmed(3, 3)
     monkeypatch.setattr("feedback.embedded_clips.LARGEST", 100)
     with pytest.raises(InputError, match="too many to align"):
@@ -302,7 +303,7 @@ def test_clips_too_long_to_align_are_refused(model: PoseModel, monkeypatch: pyte
 # Repetitions ----------------------------------------------------------------------------------------------------------
 
 
-def test_repetitions_have_reports_of_their_own(model: PoseModel) -> None:
+def test_repetitions_have_reports_of_their_own(model: TrainedModel) -> None:
     reference = filmed(8, 2, name="reference")
     begin, end = (round(share * len(reference.xy)) for share in (0.40, 0.55))
     parts = [reference, turned_by(reference, "right elbow", 70, begin, end)]
@@ -327,7 +328,7 @@ def test_repetitions_have_reports_of_their_own(model: PoseModel) -> None:
     assert np.isnan(report.score[~inside]).all()
 
 
-def test_repetitions_are_found_at_another_frame_rate_and_mirrored(model: PoseModel) -> None:
+def test_repetitions_are_found_at_another_frame_rate_and_mirrored(model: TrainedModel) -> None:
     reference = generated(8, 3)
     clip, spans = in_a_row([filmed(9, 3), filmed(9, 3, 0.6)], np.random.default_rng(2))
     xy, _ = flip(at_speed(clip, [0.5] * (len(clip.xy) - 1)).xy, None, 640.0)
@@ -340,7 +341,7 @@ def test_repetitions_are_found_at_another_frame_rate_and_mirrored(model: PoseMod
         assert abs(one.attempt.frame[-1] / 2 - last) <= 12
 
 
-def test_no_repetition_is_said_and_the_whole_clip_scored(model: PoseModel) -> None:
+def test_no_repetition_is_said_and_the_whole_clip_scored(model: TrainedModel) -> None:
     reference = filmed(8, 1)
     still = subject(reference.xy[:1].repeat(90, 0) + np.random.default_rng(0).normal(0, 1, (90, 15, 2)))
     report = compare_performances([reference], still, model, repetitions=True)
@@ -350,7 +351,7 @@ def test_no_repetition_is_said_and_the_whole_clip_scored(model: PoseModel) -> No
 
 
 @pytest.mark.parametrize("repetitions", [False, True])
-def test_the_report_is_json(repetitions: bool, model: PoseModel) -> None:
+def test_the_report_is_json(repetitions: bool, model: TrainedModel) -> None:
     clip, _ = in_a_row([filmed(8, 1), filmed(8, 1, 0.5)], np.random.default_rng(0))
     clip.xy[3] = np.nan
     report = compare_performances([filmed(8, 1)], clip, model, repetitions=repetitions)

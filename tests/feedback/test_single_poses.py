@@ -6,17 +6,19 @@ import pytest
 import torch
 
 from errors import InputError
-from feedback.measure import PoseModel
+from feedback.measure import load_measure
 from feedback.performances import Mirror
 from feedback.single_poses import compare_poses
 from poses.conversion import flip
 from poses.skeleton import BONES, JOINTS
+from run_folder.trained_model import TrainedModel
+from scoring.distances import cosine_distance
 from tests.feedback.people import pose, subject
 
 
 @pytest.fixture(scope="module")
-def model() -> PoseModel:
-    return PoseModel.load(None)
+def model() -> TrainedModel:
+    return load_measure(None)
 
 
 PLANTED = [
@@ -31,7 +33,7 @@ PLANTED = [
 
 
 @pytest.mark.parametrize(("planted", "words", "limb"), PLANTED)
-def test_a_planted_difference_comes_first(planted: dict, words: str, limb: str | None, model: PoseModel) -> None:
+def test_a_planted_difference_comes_first(planted: dict, words: str, limb: str | None, model: TrainedModel) -> None:
     report = compare_poses([subject("a", pose())], subject("b", pose(**planted)), model, mirror="no")
     assert report.findings[0].words == words
     assert report.findings[0].degrees == pytest.approx(next(iter(planted.values())), abs=0.01)
@@ -44,11 +46,12 @@ def test_a_planted_difference_comes_first(planted: dict, words: str, limb: str |
         assert report.limb_costs[limb] == pytest.approx(report.findings[0].cost, abs=0.01)
 
 
-def test_the_score_is_that_of_the_model(model: PoseModel) -> None:
+def test_the_score_is_that_of_the_model(model: TrainedModel) -> None:
     one, other = pose(right_arm=40), pose(left_knee=20, trunk=5)
     report = compare_poses([subject("a", one)], subject("b", other), model, mirror="no")
-    a, b = model.embed(np.stack([one, other]), None).double()
-    assert report.distance == pytest.approx(model.distance(a, b).item(), abs=1e-5)
+    a, b = model.embed(torch.from_numpy(np.stack([one, other]))).double()
+    assert report.distance == pytest.approx(cosine_distance(a, b).item(), abs=1e-5)
+    assert report.distance == pytest.approx(float(model.distance(one, other)), abs=1e-6)
     assert report.score == pytest.approx(100 * math.exp(-0.5 * (report.distance / 0.3) ** 2))
     assert report.other_way is None
     bones = {BONES[i] for i in np.flatnonzero(report.bones > 1)}
@@ -60,7 +63,7 @@ def test_the_score_is_that_of_the_model(model: PoseModel) -> None:
     assert not same.findings
 
 
-def test_a_mirrored_pose_is_told_and_keeps_its_own_left_and_right(model: PoseModel) -> None:
+def test_a_mirrored_pose_is_told_and_keeps_its_own_left_and_right(model: TrainedModel) -> None:
     reference = pose(right_arm=100, right_elbow=40, left_knee=-30)
     mirrored, _ = flip(reference, None, 640.0)
     attempt = subject("b", mirrored)
@@ -82,7 +85,7 @@ def test_a_mirrored_pose_is_told_and_keeps_its_own_left_and_right(model: PoseMod
     assert not compare_poses([subject("a", pose())], subject("b", pose()), model).mirrored
 
 
-def test_missing_joints_are_named_and_left_out_of_both(model: PoseModel) -> None:
+def test_missing_joints_are_named_and_left_out_of_both(model: TrainedModel) -> None:
     reference = subject("a.jpg", pose(), missing=("left_ankle",))
     attempt = subject("b.jpg", pose(left_knee=34, right_elbow=50), missing=("right_wrist",))
     report = compare_poses([reference], attempt, model, mirror="no")
@@ -102,21 +105,21 @@ def test_missing_joints_are_named_and_left_out_of_both(model: PoseModel) -> None
         (tuple(JOINTS), "no joint"),
     ],
 )
-def test_too_few_joints_are_refused(missing: tuple[str, ...], words: str, model: PoseModel) -> None:
+def test_too_few_joints_are_refused(missing: tuple[str, ...], words: str, model: TrainedModel) -> None:
     whole, part = subject("a.jpg", pose()), subject("b.jpg", pose(), missing)
     for references, attempt in (([whole], part), ([part], whole)):
         with pytest.raises(InputError, match=rf"b\.jpg: {words}"):
             compare_poses(references, attempt, model)
 
 
-def test_too_few_joints_in_common_are_refused(model: PoseModel) -> None:
+def test_too_few_joints_in_common_are_refused(model: TrainedModel) -> None:
     arms = tuple(name for name in JOINTS if name.split("_")[-1] in ("shoulder", "elbow", "wrist", "head"))
     legs = tuple(name for name in JOINTS if name.split("_")[-1] in ("knee", "ankle", "hip"))
     with pytest.raises(InputError, match="only 2 joints in common"):
         compare_poses([subject("a", pose(), arms)], subject("b", pose(), legs), model)
 
 
-def test_cameras_on_different_sides_are_warned_of(model: PoseModel) -> None:
+def test_cameras_on_different_sides_are_warned_of(model: TrainedModel) -> None:
     profile = pose(left_knee=30, right_knee=30)
     profile[:, 0] = 300 + (profile[:, 0] - 300) * 0.1
     profile[[JOINTS.index("left_ankle"), JOINTS.index("right_ankle")], 0] -= 40
@@ -127,7 +130,7 @@ def test_cameras_on_different_sides_are_warned_of(model: PoseModel) -> None:
     assert not compare_poses([subject("a", pose())], subject("b", pose(left_knee=40)), model).warnings
 
 
-def test_the_best_of_several_references_is_explained(model: PoseModel) -> None:
+def test_the_best_of_several_references_is_explained(model: TrainedModel) -> None:
     references = [subject(f"r{i}", pose(right_arm=30.0 * i)) for i in range(4)]
     report = compare_poses(references, subject("b", pose(right_arm=62.0)), model, mirror="no")
     assert report.reference.name == "r2"
@@ -140,7 +143,7 @@ def test_the_best_of_several_references_is_explained(model: PoseModel) -> None:
     assert spread["lowest"] <= spread["median"] <= spread["highest"]
 
 
-def test_the_percentile_agrees_with_a_slow_loop(model: PoseModel) -> None:
+def test_the_percentile_agrees_with_a_slow_loop(model: TrainedModel) -> None:
     random = np.random.default_rng(0)
     members = [
         subject(f"g{i}", pose(right_arm=random.normal(90, 25), left_knee=random.normal(0, 15)), ("head",) * (i == 3))
@@ -163,7 +166,7 @@ def test_the_percentile_agrees_with_a_slow_loop(model: PoseModel) -> None:
             assert report.group == 6
 
 
-def test_a_flipped_attempt_has_the_percentile_of_the_pose_before_it_was_flipped(model: PoseModel) -> None:
+def test_a_flipped_attempt_has_the_percentile_of_the_pose_before_it_was_flipped(model: TrainedModel) -> None:
     members = [subject(f"g{i}", pose(right_arm=70.0 + 8 * i, left_knee=6.0 * i)) for i in range(6)]
     attempt = pose(right_arm=135, left_knee=45)
     mirrored, _ = flip(attempt, None, 640.0)
@@ -173,7 +176,7 @@ def test_a_flipped_attempt_has_the_percentile_of_the_pose_before_it_was_flipped(
     assert report.score == pytest.approx(plain.score, abs=1e-3)
 
 
-def test_json_holds_no_nan(model: PoseModel) -> None:
+def test_json_holds_no_nan(model: TrainedModel) -> None:
     report = compare_poses([subject("a", pose(), ("head",))], subject("b", pose(left_arm=50)), model)
     again = json.loads(json.dumps(report.as_json(), allow_nan=False))
     assert again["score"] == report.score
@@ -181,12 +184,12 @@ def test_json_holds_no_nan(model: PoseModel) -> None:
     assert {"bone": ["neck", "head"], "degrees": None} in again["bones"]
 
 
-def test_no_reference_is_refused(model: PoseModel) -> None:
+def test_no_reference_is_refused(model: TrainedModel) -> None:
     with pytest.raises(InputError, match="no reference"):
         compare_poses([], subject("b", pose()), model)
 
 
-def test_points_on_one_spot_are_refused(model: PoseModel) -> None:
+def test_points_on_one_spot_are_refused(model: TrainedModel) -> None:
     flat = torch.full((15, 2), 5.0).numpy()
     with pytest.raises(InputError, match="one point"):
         compare_poses([subject("a", pose())], subject("b", flat), model)

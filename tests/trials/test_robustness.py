@@ -14,7 +14,7 @@ from poses.perturbations import LEVELS, JointNoise, Perturbation, Rotation, pert
 from scoring.scorers import ClipScorer
 from tests.trials.conftest import CONFIGS
 from trials.run_evaluation import evaluate_runs
-from trials.stored_runs import data_key, load_data, load_model, read_config
+from trials.stored_runs import data_key, load_clip_model, load_data, read_config
 
 Fitted = Callable[..., Path]
 
@@ -60,7 +60,7 @@ def test_predictions_are_those_of_the_perturbed_clips(change: Perturbation, fitt
     rows = rows_of(run / "robustness.parquet")
     own = {row["clip"]: row for row in rows if (row["perturbation"], row["level"]) == (change.name, change.level)}
     config = read_config(run)
-    data, model = load_data(data_key(config)), load_model(run, config)
+    data, model = load_data(data_key(config)), load_clip_model(run, config)
     exemplars = embedded(model, list(data.test_dataloader()[0]))
     (plain,) = list(data.test_dataloader()[1])
     perturbed = torch.from_numpy(perturbed_poses(data.keypoints(), change, data.normalisation))

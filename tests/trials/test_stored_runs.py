@@ -8,7 +8,7 @@ import yaml
 
 from datamodules.speed21 import Speed21
 from errors import InputError
-from trials.stored_runs import data_key, load_data, load_model, read_config
+from trials.stored_runs import data_key, load_clip_model, load_data, read_config
 
 Fitted = Callable[..., Path]
 
@@ -31,7 +31,7 @@ def test_a_model_is_as_its_best_checkpoint(fitted: Fitted) -> None:
     checkpoint["state_dict"]["scorers.2.chosen"] = torch.tensor(6)
     torch.save(checkpoint, path)
     state = torch.get_rng_state()
-    model = load_model(run, read_config(run))
+    model = load_clip_model(run, read_config(run))
     assert torch.equal(torch.get_rng_state(), state)
     assert not model.training
     assert [scorer.name for scorer in model.scorers] == ["reference", "vote", "ridge"]
@@ -70,7 +70,7 @@ def test_what_only_training_asks_for_makes_no_other_data(fitted: Fitted) -> None
 def test_a_model_of_strange_classes_is_not_built(option: str, value: str, fitted: Fitted) -> None:
     run = fitted("speed21.yaml")
     with pytest.raises(InputError, match=f"its model names '{value}', no class of this project"):
-        load_model(run, changed(read_config(run), option, value))
+        load_clip_model(run, changed(read_config(run), option, value))
 
 
 def test_data_of_strange_classes_are_not_built(fitted: Fitted) -> None:
@@ -91,7 +91,7 @@ def test_data_of_strange_classes_are_not_built(fitted: Fitted) -> None:
 def test_a_model_that_cannot_be_had(option: str, value: object, essential: str, fitted: Fitted) -> None:
     run = fitted("speed21.yaml")
     with pytest.raises(InputError, match=essential):
-        load_model(run, changed(read_config(run), option, value))
+        load_clip_model(run, changed(read_config(run), option, value))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,283 @@
+"""A trained model as a measure of poses and of clips: what notebooks and `python run.py score` ask."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any, Final, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from errors import InputError
+from poses.batches import EmbeddedClips
+from poses.cache.keypoint_cache import PoseTable
+from poses.conversion import checked_arrays
+from poses.normalisation import Normalisation
+from poses.tracks import build_tracks, codes, score_ranges
+from run_folder.layout import BEST
+from run_folder.trained import Checkpoint, build_own
+from scoring.arrays import ArrayT, as_given, as_tensor
+from scoring.distances import cosine_distance, score_from_distance
+from scoring.per_clip import mean_of_each
+from scoring.regression import RegressionScorer
+from scoring.scorers import ClipScorer
+
+Clips = PoseTable | Sequence[Any] | npt.NDArray[Any] | Tensor
+
+SHIPPED: Final = Path(__file__).resolve().parents[1] / "models" / "gcn-psn-demo.ckpt"
+SYNTHETIC_LABEL: Final = "trained on synthetic poses only (models/README.md)"
+
+_MOMENTS: Final = 20
+"""Poses a clip where the checkpoint does not say, as in a data module."""
+_AT_ONCE: Final = 64
+"""Clips that are embedded together."""
+
+
+class TrainedModel(nn.Module):
+    """Embeds poses and clips, compares poses, and scores clips by scored ones, as the model was trained to.
+
+    Poses are [..., 15, 2] in pixels or any other unit, x to the right and y downwards, the joints in the order of
+    `poses.JOINTS`, NaN where a joint is missing; they are normalised as they were in training. A list is taken for an
+    array. What comes back of poses is a tensor where tensors are given, else an array.
+
+    Attributes:
+        label: for screen and pictures: what was trained on what.
+        normalisation: eq. (1) and (2), and what counts as a missing joint.
+        encoder: normalised poses [..., 15, 2] to embeddings [..., E]; None of a model without (see `source`).
+        temporal_head: from the embeddings of a clip's poses to those of fewer moments, or None.
+        source: of a model that regresses scores: from normalised clips to the features of their windows; else None.
+        scorers: by which clips are scored, the first standing for the model; none in a checkpoint that holds none.
+        moments: at how many relative times a clip is looked at.
+        config: the settings of the run.
+    """
+
+    def __init__(
+        self,
+        label: str,
+        config: Mapping[str, Any],
+        normalisation: Normalisation,
+        encoder: nn.Module | None,
+        temporal_head: nn.Module | None,
+        source: nn.Module | None,
+        scorers: Sequence[ClipScorer],
+        moments: int,
+    ) -> None:
+        super().__init__()
+        self.label = label
+        self.config = config
+        self.normalisation = normalisation
+        self.encoder = encoder
+        self.temporal_head = temporal_head
+        self.source = source
+        self.scorers = nn.ModuleList(scorers)
+        self.moments = moments
+        self.eval()
+
+    # Poses --------------------------------------------------------------------------------------------------------
+
+    def present(self, poses: ArrayT, confidence: ArrayT | None = None) -> ArrayT:
+        """Which joints [..., 15] the model uses of poses [..., 15, 2] with confidences [..., 15]."""
+        return as_given(self._normalised(poses, confidence)[1], poses)
+
+    def masked(self, poses: ArrayT, confidence: ArrayT) -> ArrayT:
+        """The poses [..., 15, 2], NaN where the model takes a joint for missing, so that no confidences are needed."""
+        xy = as_tensor("poses", poses)
+        return as_given(xy.where(self._normalised(xy, confidence)[1][..., None], torch.nan), poses)
+
+    @torch.no_grad()
+    def embed(self, poses: ArrayT, confidence: ArrayT | None = None) -> ArrayT:
+        """Embeddings of single poses.
+
+        Args:
+            poses: [..., 15, 2].
+            confidence: [..., 15] in [0, 1], NaN where unknown, or None if all are.
+
+        Returns:
+            [..., E] float32; NaN for a pose without a joint.
+
+        Raises:
+            ValueError: not the shape of poses, or a model that sees no single poses.
+        """
+        normalised, present = self._normalised(poses, confidence)
+        rows = normalised.reshape(-1, *normalised.shape[-2:]).to(self._device)
+        if self.encoder is not None:
+            embedding = self.encoder(rows)
+        elif hasattr(self.source, "embed"):
+            embedding = cast(Any, self.source).embed(rows[:, None])[:, 0]
+        else:
+            raise ValueError(
+                f"{self.label}: the model looks at windows of poses, or at features, and embeds no single pose; "
+                "ask for embed_clips"
+            )
+        embedding = embedding.reshape(*present.shape[:-1], embedding.shape[-1]).to(present.device)
+        return as_given(embedding.masked_fill(~present.any(-1, keepdim=True), torch.nan), poses)
+
+    def distance(self, a: ArrayT, b: ArrayT) -> ArrayT:
+        """Distance of poses, eq. (5); a joint that one of the two lacks is left out of both.
+
+        Shapes:
+            a, b: [..., 15, 2], broadcast against each other: one pose against many, or a[:, None] and b for all pairs.
+
+        Returns:
+            [...] float64 in [0, 2]; NaN for two poses without a joint in common.
+        """
+        first, second = (checked_arrays(as_tensor("poses", one), None)[1].float() for one in (a, b))
+        hidden = ~(first.isfinite() & second.isfinite()).all(-1, keepdim=True)
+        if hidden.any():
+            first, second = torch.where(hidden, torch.nan, first), torch.where(hidden, torch.nan, second)
+        return as_given(cosine_distance(self.embed(first).double(), self.embed(second).double()), a, b)
+
+    def score(self, a: ArrayT, b: ArrayT) -> ArrayT:
+        """Score of poses against each other, eq. (6): as `distance`, in (0, 100], 100 for equal ones."""
+        return as_given(score_from_distance(as_tensor("distances", self.distance(a, b))), a, b)
+
+    # Clips --------------------------------------------------------------------------------------------------------
+
+    def embed_clips(self, clips: Clips) -> npt.NDArray[np.float32]:
+        """Embeddings [N, S, E] of the tracks of clips, see `score_clips`, at the S moments that scorers compare."""
+        return self._embed_content(self._content(clips)[0]).cpu().numpy()
+
+    def score_clips(
+        self,
+        clips: Clips,
+        exemplars: Clips,
+        scores: Any,
+        *,
+        actions: Sequence[Any] | None = None,
+        exemplar_actions: Sequence[Any] | None = None,
+        pooled: bool = False,
+        scorers: Sequence[ClipScorer] | None = None,
+    ) -> dict[str, npt.NDArray[np.float64]]:
+        """Predicted scores of clips, by every scorer with the setting that was chosen on the validation part.
+
+        A clip is looked at at as many relative times as in training; where it shows no pose, the pose seen last stands.
+
+        Args:
+            clips: N clips: what `poses.read_cache` gives, or arrays [frames, 15, 2] of any length, NaN where a joint is
+                missing; of a model that takes clip features, arrays [W, C].
+            exemplars: M clips with scores, such as the training part.
+            scores: [M], in any unit, higher is better; NaN where unknown.
+            actions: [N], by name or number: a clip is scored by the exemplars of its action, by all if there are none.
+                None if all clips show one action.
+            exemplar_actions: [M].
+            pooled: scores are relative to the range of all exemplars' scores, not of an action's; this is how models
+                that regress scores are trained on FineDiving and SPEED21.
+            scorers: others in the place of the trained ones, such as [scoring.vote.VoteScorer()].
+
+        Returns:
+            By the scorer's name, [N]; the first scorer stands for the model.
+
+        Raises:
+            ValueError: numbers of clips, scores and actions differ, or there are no scorers.
+            InputError: a clip has fewer than two frames with a pose.
+        """
+        used = [cast(ClipScorer, one) for one in self.scorers] if scorers is None else scorers
+        if not used:
+            raise ValueError(f"{self.label}: the checkpoint holds no scorers; give some, as scorers=[VoteScorer()]")
+        if (actions is None) != (exemplar_actions is None):
+            raise ValueError("give actions and exemplar_actions, or neither where all clips show one action")
+        (known, known_clip), (asked, asked_clip) = self._content(exemplars), self._content(clips)
+        m, n = int(known_clip[-1]) + 1, int(asked_clip[-1]) + 1
+        named = [[""] * m, [""] * n] if actions is None else [list(exemplar_actions or ()), list(actions)]
+        score = as_tensor("scores", scores).double().cpu()
+        if score.shape != (m,) or [*map(len, named)] != [m, n]:
+            raise ValueError(
+                f"{m} exemplars and {n} clips: give as many scores as exemplars, and an action for each or for none; "
+                f"got scores {list(score.shape)} and {' and '.join(str(len(one)) for one in named)} actions"
+            )
+        action, _ = codes([str(one) for one in chain(*named)])
+        there = score.isfinite().numpy()
+        own = np.zeros_like(action) if pooled else action
+        content, clip = torch.cat([known, asked]), torch.cat([known_clip, asked_clip + m])
+        facts = {
+            "clip": clip,
+            "action": torch.from_numpy(action)[clip],
+            "score": torch.cat([score, score.new_full((n,), torch.nan)])[clip],
+            "difficulty": torch.full((len(clip),), torch.nan, dtype=torch.float64),
+            "group": torch.full_like(clip, -1),
+            "track": torch.arange(len(clip)),
+            "score_range": torch.from_numpy(score_ranges(score.numpy()[there], own[:m][there], own))[clip],
+            "phases": torch.tensor([[0.0, 1.0]], dtype=torch.float64).expand(len(clip), 2),
+            "covariates": clip.new_empty(len(clip), 0),
+            "embedding": self._embed_content(content),
+            "poses": content,
+        }
+        tracks = EmbeddedClips(**{name: values.to(self._device) for name, values in facts.items()})
+        queries, known_tracks = tracks[tracks.clip >= m], tracks[tracks.clip < m]
+        return {one.name: mean_of_each(one(queries, known_tracks), queries.clip).cpu().numpy() for one in used}
+
+    # How ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    def _normalised(self, poses: Any, confidence: Any) -> tuple[Tensor, Tensor]:
+        sure = None if confidence is None else as_tensor("confidences", confidence).float()
+        return self.normalisation(as_tensor("poses", poses).float(), sure)
+
+    def _content(self, clips: Clips) -> tuple[Tensor, Tensor]:
+        """What a data module would serve of clips, and for every track the index of its clip."""
+        if getattr(self.source, "takes", "poses") == "features":
+            features = as_tensor("clip features", clips).float()
+            return features, torch.arange(len(features))
+        tracks = build_tracks(clips if isinstance(clips, PoseTable) else PoseTable.of(list(clips)), self.normalisation)
+        return torch.from_numpy(tracks.poses[tracks.moments(self.moments)]), torch.from_numpy(tracks.clip)
+
+    @torch.no_grad()
+    def _embed_content(self, content: Tensor) -> Tensor:
+        return torch.cat([self._network(part.to(self._device)) for part in content.split(_AT_ONCE)])
+
+    def _network(self, content: Tensor) -> Tensor:
+        if self.source is not None:
+            return cast(Tensor, self.source(content))
+        embedding = cast(nn.Module, self.encoder)(content)
+        return cast(Tensor, embedding if self.temporal_head is None else self.temporal_head(embedding))
+
+
+def load_model(path: str | Path) -> TrainedModel:
+    """A trained model, on the CPU, from its checkpoint alone.
+
+    Only classes of this project and of `torch.nn` are built, and nothing in the file is executed.
+
+    Args:
+        path: the folder of a run, whose best checkpoint is taken, or a checkpoint, such as `SHIPPED`.
+
+    Raises:
+        InputError: no checkpoint of this project, or none whose model can be built.
+    """
+    place = Path(path)
+    if place.is_dir() and not (place / BEST).is_file():
+        raise InputError(f"{path}: holds no {BEST}; give the folder of a run, such as runs/demo/version_0")
+    checkpoint = Checkpoint(place / BEST if place.is_dir() else place)
+    options = checkpoint.options("model")
+    encoder = temporal_head = source = None
+    scorers: list[ClipScorer] = []
+    if options.get("source") is not None:
+        source = cast(Any, checkpoint.part("source", options["source"]))
+        head = dict(options.get("head") or {})
+        head["init_args"] = {**(head.get("init_args") or {}), "windows": source.windows, "width": source.width}
+        made = build_own(nn.Module, head, f"{checkpoint.path}: its head")
+        scorers.append(RegressionScorer(made, options.get("exemplars", 10)))
+    else:
+        encoder = checkpoint.part("encoder", options.get("encoder"))
+        if options.get("temporal_head") is not None:
+            temporal_head = checkpoint.part("temporal_head", options["temporal_head"])
+    what = f"{checkpoint.path}: one of its scorers"
+    scorers += [build_own(ClipScorer, settings, what) for settings in options.get("scorers") or ()]
+    for index, scorer in enumerate(scorers):
+        checkpoint.filled(scorer, f"scorers.{index}")
+    shipped = hashlib.sha256(SHIPPED.read_bytes()).digest() if SHIPPED.is_file() else None
+    return TrainedModel(
+        SYNTHETIC_LABEL if hashlib.sha256(checkpoint.path.read_bytes()).digest() == shipped else str(path),
+        checkpoint.config,
+        checkpoint.normalisation(),
+        encoder,
+        temporal_head,
+        source,
+        scorers,
+        checkpoint.options("data").get("frames_per_clip", _MOMENTS),
+    )
