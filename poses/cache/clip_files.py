@@ -194,11 +194,6 @@ def facts_of(kind: Kind, entry: bytes | None) -> dict[str, Any]:
     return facts
 
 
-def unreadable(kind: Kind, error: Exception) -> InputError:
-    """Of Parquet content that pyarrow refuses."""
-    return InputError(f"unreadable Parquet content ({' '.join(str(error).split())[:150]}); {kind.again}")
-
-
 def wrong_type(kind: Kind, name: str, found: Any, wanted: str) -> InputError:
     """Of a column."""
     return InputError(f"column {name} holds {found} instead of {wanted}; {kind.again}")
