@@ -15,10 +15,10 @@ from jsonargparse import Namespace
 
 from cli.config_files import CONFIGS
 from cli.pose_options import build_pipeline, pose_parser
+from drawing.pictures import save_figure
 from errors import InputError, shortened
 from extraction.pipeline import Pipeline
 from extraction.reading.media_files import entries, is_image, is_video
-from feedback.drawn_poses import save_comparison
 from feedback.measure import load_measure
 from feedback.performance_picture import performance_picture
 from feedback.performances import LEAST_GROUP, PerformanceReport, compare_performances
@@ -120,7 +120,7 @@ def _compare(options: Namespace) -> tuple[list[str], PoseReport | PerformanceRep
         report = compare_performances(
             references, attempt, model, mirror=options.mirror, repetitions=options.repetitions, group=members
         )
-        save_comparison(performance_picture(report), options.output)
+        save_figure(performance_picture(report), options.output)
     return lines, report
 
 

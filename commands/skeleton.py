@@ -19,7 +19,8 @@ def run(arguments: Sequence[str]) -> int:
     )
     output = parser.parse_args(arguments[1:]).output
 
-    from drawing.stick_figures import save_figure, skeleton_figure
+    from drawing.pictures import save_figure
+    from drawing.stick_figures import skeleton_figure
 
     save_figure(skeleton_figure(), output)
     print(output)

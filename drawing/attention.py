@@ -6,7 +6,6 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from drawing.stick_figures import INK
@@ -45,7 +44,6 @@ def attention_figure(attention: npt.NDArray[np.floating[Any]], title: str) -> Fi
     centres = attention_centres(attention)
     size = (7.2 + 3.4 * (layers - 1), min(3.0 + 0.75 * parts, 16))
     figure = Figure(figsize=size, dpi=110, facecolor="white", layout="constrained")
-    FigureCanvasAgg(figure)
     figure.suptitle(textwrap.fill(title, int(10 * size[0])), fontsize=12.5, color=INK)
     columns = [1.0] * (layers - 1) + [1.8]
     upper, lower = figure.subplots(2, layers, sharex=True, sharey=True, squeeze=False, width_ratios=columns)

@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from drawing.overlay import Image, draw_box, draw_skeleton, draw_text, text_width
+from drawing.pictures import counted
 from drawing.stick_figures import INK
+from extraction.people.performers import Selection, Track
+from extraction.reading.media import ClipMedia
 
 THUMBNAIL: Final = (256, 192)
 """Width and height, in pixels, that every image is fitted into."""
@@ -32,53 +35,6 @@ PERFORMERS: Final = ("#F0E442", "#CC79A7", "#56B4E9", "#009E73")
 """Colours of the first performers' boxes, then the same again; Okabe and Ito's, none of them a skeleton's."""
 FINER: Final = 2
 """Skeletons are drawn on images so many times larger, which makes their lines smooth."""
-
-
-class Clip(Protocol):
-    """What is shown."""
-
-    @property
-    def clip_id(self) -> str:
-        """Its name."""
-        ...
-
-
-class Track(Protocol):
-    """One person through the clip, as `extraction.people.performers.Track`."""
-
-    @property
-    def frame(self) -> npt.NDArray[np.int64]:
-        """[n]."""
-        ...
-
-    @property
-    def boxes(self) -> npt.NDArray[np.float32]:
-        """[n, 4]."""
-        ...
-
-    @property
-    def xy(self) -> npt.NDArray[np.float32]:
-        """[n, 15, 2]."""
-        ...
-
-    @property
-    def confidence(self) -> npt.NDArray[np.float32]:
-        """[n, 15]."""
-        ...
-
-
-class Selection(Protocol):
-    """Who performs, as `extraction.people.performers.Selection`."""
-
-    @property
-    def performers(self) -> list[list[int]]:
-        """Per performer the indices of its tracks."""
-        ...
-
-    @property
-    def reasons(self) -> list[str]:
-        """Per track."""
-        ...
 
 
 @dataclass
@@ -107,7 +63,7 @@ class StripBuilder:
         clip: whose picture it is.
     """
 
-    def __init__(self, clip: Clip) -> None:
+    def __init__(self, clip: ClipMedia) -> None:
         self.clip = clip
         self.frames = 0
         self.step = 1
@@ -217,10 +173,10 @@ class StripBuilder:
             lost = [f"{dropped} without a pose"] if dropped else []
             return [counted(kept, "person", "people"), *lost, *sure]
         unseen = self.frames * kept - sum(int(_seen(tracks[part]).sum()) for part in parts)
-        missing = f"missing in {counted(unseen, 'frame', 'frames')}" if unseen else "seen in all frames"
+        missing = f"missing in {counted(unseen, 'frame')}" if unseen else "seen in all frames"
         return [
-            counted(self.frames, "frame", "frames"),
-            f"{counted(kept, 'performer', 'performers')}, {dropped} dropped",
+            counted(self.frames, "frame"),
+            f"{counted(kept, 'performer')}, {dropped} dropped",
             *sure,
             *([missing] if kept else []),
         ]
@@ -264,7 +220,7 @@ def contact_sheet(strips: Sequence[Image], title: str, more: int) -> Image:
     title = shorten(title, width, TITLE)
     page = [caption([title], width, TITLE), *body]
     if more:
-        page.append(caption([f"and {counted(more, 'more clip', 'more clips')}"], width))
+        page.append(caption([f"and {counted(more, 'more clip')}"], width))
     sheet = below(page, 2 * GAP)
     framed = np.full((sheet.shape[0] + 4 * GAP, sheet.shape[1] + 4 * GAP, 3), 255, np.uint8)
     framed[2 * GAP : -2 * GAP, 2 * GAP : -2 * GAP] = sheet
@@ -326,8 +282,3 @@ def shorten(text: str, width: int, size: int = TEXT) -> str:
         if text_width(shorter, size) <= width:
             return shorter
     return "…"
-
-
-def counted(count: int, one: str, many: str) -> str:
-    """Such as "1 frame" and "2 frames"."""
-    return f"{count} {one if count == 1 else many}"

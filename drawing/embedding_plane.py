@@ -7,9 +7,9 @@ from typing import Final
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from drawing.pictures import shorten
 from drawing.stick_figures import INK
 from poses.batches import EmbeddedClips
 from scoring.distances import ZERO_NORM
@@ -69,7 +69,6 @@ def project(scored: EmbeddedClips, most: int = MOST_POINTS) -> Projection:
 def embedding_figure(projection: Projection, scored: EmbeddedClips, action_names: Sequence[str]) -> Figure:
     """The projected poses, coloured by action on the left and by the clip's score on the right."""
     figure = Figure(figsize=(11, 5), dpi=110, facecolor="white", layout="constrained")
-    FigureCanvasAgg(figure)
     count, all_poses = len(projection.points), scored.embedding.shape[0] * scored.embedding.shape[1]
     shown = f"{count} poses" if count == all_poses else f"{count} of {all_poses} poses"
     figure.suptitle(f"Embeddings of {shown}, on their two principal components", fontsize=12.5, color=INK)
@@ -95,10 +94,9 @@ def _draw_actions(axes: Axes, projection: Projection, scored: EmbeddedClips, act
     for place, index in enumerate(own.tolist()):
         points = projection.points[action == index]
         marker, colour = _MARKERS[place // len(_COLOURS)], _COLOURS[place % len(_COLOURS)]
-        name = action_names[index]
         axes.plot(
             *points.T.numpy(), marker, markersize=3.5, alpha=0.7, markeredgewidth=0, color=colour,
-            linestyle="none", label=name if len(name) <= 24 else f"{name[:23]}…",
+            linestyle="none", label=shorten(action_names[index], 24),
         )  # fmt: skip
     if len(own):
         columns = 1 + (len(own) > 4) + (len(own) > 12)

@@ -1,22 +1,18 @@
 """The figure of an evaluation: predictions against scores, rho of every predictor, pairs of poses and their scores."""
 
 import math
-import textwrap
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, SubFigure
 from torch import Tensor
 
+from drawing.pictures import counted, shorten
 from drawing.stick_figures import INK, draw_pose
-from drawing.stick_figures import save_figure as save_picture
 from poses.batches import EmbeddedClips
 from scoring.collapse import is_collapsed
 from scoring.distances import cosine_distance, score_from_distance
@@ -55,21 +51,6 @@ class PosePair:
     above: float
 
 
-def save_figure(
-    path: Path, evaluation: Evaluation, scored: EmbeddedClips, action_names: Sequence[str], part: str = "test"
-) -> None:
-    """Writes `evaluation_figure` to a file, whole or not at all.
-
-    Raises:
-        InputError: the file cannot be written, or its suffix is none of .png, .svg and .pdf.
-    """
-    figure = evaluation_figure(evaluation, scored, action_names, part)
-    with warnings.catch_warnings():
-        # the font lacks some scripts that actions may be named in: a box in the picture says so well enough
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        save_picture(figure, path)
-
-
 def evaluation_figure(
     evaluation: Evaluation, scored: EmbeddedClips, action_names: Sequence[str], part: str = "test"
 ) -> Figure:
@@ -89,9 +70,8 @@ def evaluation_figure(
     shown = min(len(evaluation.rows), 14)
     above, below = max(4.5, 0.9 + 0.42 * shown), 3.0
     figure = Figure(figsize=(12, 0.5 + above + below), dpi=130, facecolor="white", layout="constrained")
-    FigureCanvasAgg(figure)
     made_up = " of SYNTHETIC poses" if evaluation.synthetic else ""
-    title, colour = f"{part}: {_count(evaluation.clips, 'clip')}{made_up}", INK
+    title, colour = f"{part}: {counted(evaluation.clips, 'clip')}{made_up}", INK
     if is_collapsed(scored.embedding):
         title, colour = f"{title}\nThe embeddings have collapsed: the numbers of the model mean nothing", _WARNING
     figure.suptitle(title, fontsize=14, fontweight="bold", color=colour)
@@ -126,15 +106,14 @@ def pick_pairs(scored: EmbeddedClips, seed: int = 0) -> list[PosePair]:
     for target in (high, (low + high) / 2, low):
         nearest = (scores - target).abs().argsort(stable=True)[: len(chosen) + 1].tolist()
         chosen += [index for index in nearest if index not in chosen][:1]
-    return [
-        PosePair(
-            tracks=(int(ends[0, index]) // times, int(ends[1, index]) // times),
-            times=(int(ends[0, index]) % times, int(ends[1, index]) % times),
-            score=float(scores[index]),
-            above=float((scores < scores[index]).double().mean()),
-        )
-        for index in chosen
-    ]
+    return [pose_pair(index, ends, scores, times) for index in chosen]
+
+
+def pose_pair(index: int, ends: Tensor, scores: Tensor, times: int) -> PosePair:
+    """One of the pairs that `random_pairs` gives, of tracks of so many poses."""
+    one, other = ends[:, index].tolist()
+    above = float((scores < scores[index]).double().mean())
+    return PosePair((one // times, other // times), (one % times, other % times), float(scores[index]), above)
 
 
 def random_pairs(scored: EmbeddedClips, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -214,7 +193,7 @@ def _draw_actions(figure: SubFigure, evaluation: Evaluation, action_names: Seque
     largest = counts.argsort(descending=True, stable=True)[:PANELS].sort().values
     by_rank = row.relative_l2 is None
     truth = "synthetic score" if evaluation.synthetic else "expert score"
-    heading = f"{_short(row.name, 40)} against the {truth}" + (", by rank within the action" if by_rank else "")
+    heading = f"{shorten(row.name, 40)} against the {truth}" + (", by rank within the action" if by_rank else "")
     if len(actions) > PANELS:
         heading += f"\n(the {PANELS} of {len(actions)} actions with the most clips)"
     _head(figure, heading)
@@ -227,8 +206,8 @@ def _draw_actions(figure: SubFigure, evaluation: Evaluation, action_names: Seque
         own = action == actions[index]
         _draw_action(axes, score[own], prediction[own], by_rank)
         rho = evaluation.actions[index].rho
-        clips = _count(int(own.sum()), "clip")
-        axes.set_title(_short(action_names[int(actions[index])], 26), fontsize=10, color=INK, parse_math=False, pad=20)
+        clips = counted(int(own.sum()), "clip")
+        axes.set_title(shorten(action_names[int(actions[index])], 26), fontsize=10, color=INK, parse_math=False, pad=20)
         under = f"{clips}, {'rho undefined' if rho is None else f'rho {rho:.2f}'}"
         axes.annotate(under, (0.5, 1), (0, 5), "axes fraction", "offset points", ha="center", fontsize=9, color=INK)
     for axes in grid[len(largest) :]:
@@ -290,7 +269,7 @@ def _draw_rho(axes: Axes, place: int, row: Row) -> None:
     text["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
     weight = "normal" if row.trivial else "bold"
     across = axes.get_yaxis_transform()
-    axes.text(0, place - 0.14, _short(row.name, 28), transform=across, ha="left", fontweight=weight, **text)
+    axes.text(0, place - 0.14, shorten(row.name, 28), transform=across, ha="left", fontweight=weight, **text)
     value = "undefined" if row.rho is None else f"{row.rho:.2f}"
     axes.text(1, place - 0.14, value, transform=across, ha="right", fontweight=weight, **text)
     line = place + 0.12
@@ -329,7 +308,7 @@ def _draw_pair(axes: Axes, pair: PosePair, level: str, scored: EmbeddedClips, ac
         score = float(scored.score[track])
         moment = 100 * (time + 0.5) / scored.embedding.shape[1]
         expert = f"clip scored {score:.4g}" if score == score else "clip without a score"
-        name = _short(action_names[int(scored.action[track])], 22)
+        name = shorten(action_names[int(scored.action[track])], 22)
         axes.text(left + 0.5, 1.1, f"{name}, at {moment:.0f} %\n{expert}", fontsize=9, parse_math=False, **text)
     axes.set(xlim=(-0.15, 2.55), ylim=(1.58, -0.06))
     axes.text(1.2, 1.4, f"score {pair.score:.1f}", fontsize=12, fontweight="bold", **text)
@@ -352,15 +331,3 @@ def _say(axes: Axes, message: str, keep: bool = False) -> None:
     if not keep:
         axes.set_axis_off()
     axes.text(0.5, 0.5, message, transform=axes.transAxes, ha="center", va="center", fontsize=10, color=INK)
-
-
-def _short(name: str, width: int) -> str:
-    return textwrap.shorten(name, width, placeholder="…") if " " in name else _cut(name, width)
-
-
-def _cut(name: str, width: int) -> str:
-    return name if len(name) <= width else f"{name[: width - 1]}…"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"

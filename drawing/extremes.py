@@ -5,10 +5,10 @@ from typing import Any, Final
 
 import torch
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, SubFigure
 
-from drawing.evaluation_figure import PosePair, random_pairs
+from drawing.evaluation_figure import PosePair, pose_pair, random_pairs
+from drawing.pictures import shorten_middle
 from drawing.stick_figures import INK, draw_pose
 from poses.batches import EmbeddedClips
 
@@ -37,11 +37,7 @@ def extreme_pairs(scored: EmbeddedClips, count: int = 4, seed: int = 0) -> tuple
             own = set(clips[:, index].tolist())
             if len(pairs) < count and not own & seen:
                 seen |= own
-                one, other = ends[:, index].tolist()
-                above = float((scores < scores[index]).double().mean())
-                pairs.append(
-                    PosePair((one // times, other // times), (one % times, other % times), float(scores[index]), above)
-                )
+                pairs.append(pose_pair(index, ends, scores, times))
         return pairs
 
     return picked(ascending.flip(0)), picked(ascending)
@@ -56,7 +52,6 @@ def extremes_figure(scored: EmbeddedClips, clip_names: Sequence[str], action_nam
         action_names: by action index.
     """
     figure = Figure(figsize=(12, 8.2), dpi=100, facecolor="white", layout="constrained")
-    FigureCanvasAgg(figure)
     figure.suptitle(
         "Poses as the model sees them, two over each other: the first clip blue, the second orange; score of eq. (6), "
         "0 to 100",
@@ -97,17 +92,12 @@ def _draw_overlay(
         draw_pose(axes, xy, colours=sides, line_width=2.4, joint_size=4.5, alpha=0.85)
         score = float(scored.score[track])
         known = f"scored {score:.4g}" if score == score else "no score"
-        action = _short(action_names[int(scored.action[track])], 20)
+        action = shorten_middle(action_names[int(scored.action[track])], 20)
         moment = f"{action}, at {100 * (time + 0.5) / moments:.0f} %, {known}"
-        lines += [(_short(clip_names[int(scored.clip[track])], 38), colour), (moment, INK)]
+        lines += [(shorten_middle(clip_names[int(scored.clip[track])], 38), colour), (moment, INK)]
     axes.set(xlim=(-0.1, 1.1), ylim=(1.58, -0.06))  # with the words, which the layout would not see below the axes
     axes.set_axis_off()
     axes.set_title(f"score {pair.score:.1f}", fontsize=11, fontweight="bold", color=INK)
     for place, (words, colour) in enumerate(lines):
         style: dict[str, Any] = {"ha": "center", "va": "top", "fontsize": 9, "color": colour}
         axes.text(0.5, 1.1 + 0.11 * place, words, parse_math=False, **style)
-
-
-def _short(name: str, width: int) -> str:
-    """Cut in the middle: names of clips differ at the end."""
-    return name if len(name) <= width else f"{name[: width // 2]}…{name[len(name) - width + width // 2 + 1 :]}"

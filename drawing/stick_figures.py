@@ -1,18 +1,12 @@
 """Poses of the 15 joints on matplotlib axes, and the picture that names the joints and numbers the bones."""
 
-import io
-from pathlib import Path
 from typing import Any, Final
 
-import matplotlib
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from errors import InputError
-from files import write_atomically
 from poses.skeleton import BONES, JOINTS
 
 # Okabe and Ito's vermillion and blue, and grey: told apart with every kind of colour blindness, and by lightness
@@ -53,7 +47,6 @@ def bone_side(bone: tuple[int, int]) -> str:
 def draw_pose(
     axes: Axes,
     xy: npt.ArrayLike,
-    present: npt.ArrayLike | None = None,
     *,
     colours: dict[str, str] | None = None,
     line_width: float = 2.5,
@@ -62,28 +55,23 @@ def draw_pose(
 ) -> None:
     """Draws one pose; the axes get equal aspect and a y axis that grows downwards.
 
-    A missing joint is drawn hollow and its bones dotted if it has coordinates (filled in by the normalisation), and
-    not at all if it has none.
+    A missing joint is not drawn, nor are its bones.
 
     Args:
         axes: Where to draw; more poses may follow on the same axes.
         xy: [15, 2] in any unit, NaN where there is no joint.
-        present: [15] bool, False where a joint is missing; None if all joints with coordinates are present.
         colours: Colours of the sides "right", "left" and "middle"; `SIDE_COLOURS` where absent.
         line_width: Width of the bones in points.
         joint_size: Diameter of the joints in points.
         style: Passed on to `Axes.plot` for bones and joints alike, such as alpha or zorder.
 
     Raises:
-        ValueError: xy or present have other shapes.
+        ValueError: xy has another shape.
     """
     points = np.asarray(xy, dtype=np.float64)
     if points.shape != (len(JOINTS), 2):
         raise ValueError(f"xy must have shape [{len(JOINTS)}, 2], not {list(points.shape)}")
     drawn = np.isfinite(points).all(axis=1)
-    there = np.ones(len(JOINTS), dtype=bool) if present is None else np.asarray(present, dtype=bool)
-    if there.shape != (len(JOINTS),):
-        raise ValueError(f"present must have shape [{len(JOINTS)}], not {list(there.shape)}")
     colours = SIDE_COLOURS | (colours or {})
 
     for bone in BONES:
@@ -92,14 +80,12 @@ def draw_pose(
                 *points[list(bone)].T,
                 color=colours[bone_side(bone)],
                 linewidth=line_width,
-                linestyle="-" if there[list(bone)].all() else ":",
                 solid_capstyle="round",
                 **style,
             )
     for joint in np.flatnonzero(drawn):
         colour = colours[side(JOINTS[joint])]
-        face = colour if there[joint] else "white"
-        axes.plot(*points[joint], "o", markersize=joint_size, color=colour, markerfacecolor=face, **style)
+        axes.plot(*points[joint], "o", markersize=joint_size, color=colour, **style)
     axes.set_aspect("equal")
     if not axes.yaxis_inverted():
         axes.invert_yaxis()
@@ -108,7 +94,6 @@ def draw_pose(
 def skeleton_figure() -> Figure:
     """The 15 joints, numbered and named, on one body and the 14 bones, numbered in the paper's order, on another."""
     figure = Figure(figsize=(7.6, 5.0), dpi=100, facecolor="white", layout="constrained")
-    FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2, width_ratios=(1.45, 1))
     points = np.array([_STANDING[joint] for joint in JOINTS])
 
@@ -141,28 +126,3 @@ def skeleton_figure() -> Figure:
         left.plot([], [], "o-", color=colour, linewidth=2.5, label=name if name == "middle" else f"the person's {name}")
     figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9.5, labelcolor=INK)
     return figure
-
-
-def save_figure(figure: Figure, path: Path) -> None:
-    """Writes a figure as the suffix of `path` says (.png, .svg or .pdf), whole or not at all.
-
-    The same figure gives the same bytes.
-
-    Raises:
-        InputError: Another suffix, or a folder that cannot be written to.
-    """
-    kind = path.suffix.lower().removeprefix(".")
-    if kind not in ("png", "svg", "pdf"):
-        raise InputError(f"{path}: a picture's name must end in .png, .svg or .pdf")
-    dates = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder {path.parent}: {error.strerror}; choose another place") from None
-    drawn = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": path.name}):
-        figure.savefig(drawn, format=kind, metadata=dates)
-    try:
-        write_atomically(path, drawn.getvalue())
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}; choose another place") from None

@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 import torch
 
+from drawing.pictures import counted
 from feedback.embedded_clips import LEAST_JOINTS, Fit, usable
 from feedback.subjects import Subject
 from feedback.views import Views, clearly_differ, views
@@ -19,18 +20,18 @@ OFTEN: Final = 0.5
 
 def about_frames(subject: Subject, model: TrainedModel) -> list[str]:
     """Frames that are left out, and joints that are mostly missing."""
-    lines, frames = [], len(subject.xy)
+    lines, of = [], counted(len(subject.xy), "frame")
     there = usable(subject, model)
     present = model.present(subject.xy, subject.confidence)
     nobody, few = int((~present.any(-1)).sum()), int((present.any(-1) & ~there).sum())
     if nobody:
         ends = np.flatnonzero(np.diff(np.concatenate([[1], present.any(-1), [1]])))
         lines.append(
-            f"{subject.name}: {_frames(nobody, frames)} without a pose left out, at most "
+            f"{subject.name}: {nobody} of {of} without a pose left out, at most "
             f"{int(np.diff(ends)[::2].max())} in a row"
         )
     if few:
-        lines.append(f"{subject.name}: {_frames(few, frames)} with fewer than {LEAST_JOINTS} joints left out")
+        lines.append(f"{subject.name}: {few} of {of} with fewer than {LEAST_JOINTS} joints left out")
     if there.any():
         share = 1 - present[there].mean(0)
         names = [f"{JOINTS[joint].replace('_', ' ')} ({share[joint]:.0%})" for joint in np.flatnonzero(share > OFTEN)]
@@ -61,7 +62,3 @@ def about_views(fit: Fit) -> list[str]:
 def _usual(seen: Views) -> str:
     names = Counter(seen.name(index) for index in range(len(seen.turn)))
     return names.most_common(1)[0][0]
-
-
-def _frames(count: int, of: int) -> str:
-    return f"{count} of {of} frame{'s' * (of != 1)}"

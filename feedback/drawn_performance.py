@@ -8,7 +8,6 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
@@ -88,7 +87,6 @@ def performance_figure(
     heights = (0.5 + 0.21 * len(lines + alarms), 2.9, 3.7 + 0.21 * spoken if moments else 0.6)
     layout = ConstrainedLayoutEngine(w_pad=0.1)
     figure = Figure(figsize=(WIDTH / _DPI, sum(heights)), dpi=_DPI, facecolor="white", layout=layout)
-    FigureCanvasAgg(figure)
     panels: Any = figure.subfigures(3, 1, height_ratios=heights)
     head, curve, below = panels
     _draw_head(head, title, lines, alarms, heights[0])

@@ -1,22 +1,19 @@
 """The picture of two poses beside each other: bones coloured by how much they differ, the worst angles marked."""
 
 import textwrap
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import cv2
 import matplotlib
 import numpy as np
 import numpy.typing as npt
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from drawing.overlay import Image, draw_skeleton, draw_text, ink_on, text_width
-from drawing.stick_figures import INK, save_figure
+from drawing.stick_figures import INK
 
 Floats = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 
@@ -157,7 +154,6 @@ def comparison_figure(
     below = 58 + 30 * max(3, len(marks)) + (12 + 24 * len(said) if said else 0)
     height = head + 34 + SIDE + below
     figure = Figure(figsize=(WIDTH / _DPI, height / _DPI), dpi=_DPI, facecolor="white")
-    FigureCanvasAgg(figure)
 
     def write(x: float, y: float, text: str, size: float, colour: str = INK, **style: Any) -> None:
         style = {"ha": "left", "va": "top", "parse_math": False, **style}
@@ -189,18 +185,6 @@ def comparison_figure(
     return figure
 
 
-def save_comparison(figure: Figure, path: Path) -> None:
-    """Writes the picture, whole or not at all.
-
-    Raises:
-        InputError: it cannot be written, or its suffix is none of .png, .svg and .pdf.
-    """
-    with warnings.catch_warnings():
-        # the font lacks some scripts that files may be named in: a box in the picture says so well enough
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        save_figure(figure, path)
-
-
 def _legend(figure: Figure, top: float, height: float) -> None:
     left, width, bar = WIDTH - _LEFT - 450, 400, 18
     axes = figure.add_axes((left / WIDTH, 1 - (top + 48 + bar) / height, width / WIDTH, bar / height))
@@ -213,19 +197,10 @@ def _legend(figure: Figure, top: float, height: float) -> None:
     for spine in axes.spines.values():
         spine.set_visible(False)
     title = "Direction of a bone differs by"
-    for y, text, size, colour, weight in (
-        (16, title, 18, INK, "bold"),
-        (98, "grey: cannot be told", 15, _GREY, "normal"),
-    ):
-        figure.text(
-            left / WIDTH,
-            1 - (top + y) / height,
-            text,
-            va="top",
-            fontsize=size * 72 / _DPI,
-            color=colour,
-            fontweight=weight,
-        )
+    words = ((16, title, 18, INK, "bold"), (98, "grey: cannot be told", 15, _GREY, "normal"))
+    for y, text, size, colour, weight in words:
+        style: dict[str, Any] = {"va": "top", "fontsize": size * 72 / _DPI, "color": colour, "fontweight": weight}
+        figure.text(left / WIDTH, 1 - (top + y) / height, text, **style)
 
 
 def _number(picture: Image, place: npt.NDArray[np.float64], text: str, size: int) -> Image:

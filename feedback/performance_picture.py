@@ -6,13 +6,13 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
+from drawing.pictures import counted, shorten_middle
 from feedback.drawn_performance import Stretch, WorstMoment, performance_figure
 from feedback.drawn_poses import Person
 from feedback.moments import MOMENTS, Moment
 from feedback.performances import PerformanceReport
 from feedback.pose_picture import Images, facts, shown_frames, shown_person
 from feedback.subjects import Subject
-from feedback.words import shortened
 
 
 def performance_picture(report: PerformanceReport) -> Figure:
@@ -35,17 +35,16 @@ def performance_picture(report: PerformanceReport) -> Figure:
         time=time,
         score=report.score,
         missing=_missing(report),
-        axis=f"{'seconds' if timed else 'frames'} into {shortened(attempt.name, 60)}",
+        axis=f"{'seconds' if timed else 'frames'} into {shorten_middle(attempt.name, 60)}",
         moments=[_shown(moment, timed, images) for moment in moments],
         repetitions=[_stretch(one, timed) for one in report.repetitions],
     )
 
 
 def _title(report: PerformanceReport) -> str:
-    names = f"{shortened(report.attempt.name)} against {shortened(report.reference.name)}"
+    names = f"{shorten_middle(report.attempt.name)} against {shorten_middle(report.reference.name)}"
     if report.repetitions:
-        count = len(report.repetitions)
-        return f"{names}: {count} attempt{'s' * (count != 1)}, {report.total:.1f} on average"
+        return f"{names}: {counted(len(report.repetitions), 'attempt')}, {report.total:.1f} on average"
     return f"{names}: score {report.total:.1f}"
 
 

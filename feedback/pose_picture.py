@@ -9,15 +9,15 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from drawing.pictures import save_figure, shorten_middle
 from errors import InputError
 from extraction.reading.frames import read_frames
 from extraction.reading.media import ClipMedia
 from extraction.types import Image
-from feedback.drawn_poses import Mark, Person, comparison_figure, save_comparison
+from feedback.drawn_poses import Mark, Person, comparison_figure
 from feedback.single_poses import PoseReport
 from feedback.subjects import Subject
 from feedback.verdict import Report
-from feedback.words import shortened
 from poses.conversion import flip
 
 Images = Mapping[tuple[ClipMedia, int], Image]
@@ -33,28 +33,20 @@ def draw_poses(report: PoseReport, path: Path) -> None:
     Raises:
         InputError: a photograph that can no longer be read, or a picture that cannot be written.
     """
-    names = f"{shortened(report.attempt.name)} against {shortened(report.reference.name)}"
-    mirrored = ", mirrored" if report.mirrored else ""
+    attempt, reference = (shorten_middle(one.name) for one in (report.attempt, report.reference))
     images = shown_frames([(report.reference, 0), (report.attempt, 0)])
+    caption = f"Reference: {reference}{', mirrored' if report.mirrored else ''}"
+    who = f"{attempt} against {reference}; distance {report.distance:.3f}"
     figure = comparison_figure(
         title=f"Score {report.score:.1f} of 100",
-        lines=[f"{names}; distance {report.distance:.3f}", f"Model: {report.model}", *facts(report)],
-        reference=shown_person(
-            report.reference,
-            0,
-            report.reference_xy,
-            images,
-            f"Reference: {shortened(report.reference.name)}{mirrored}",
-            mirrored=report.mirrored,
-        ),
-        attempt=shown_person(
-            report.attempt, 0, report.attempt_xy, images, f"Attempt: {shortened(report.attempt.name)}", mirrored=False
-        ),
+        lines=[who, f"Model: {report.model}", *facts(report)],
+        reference=shown_person(report.reference, 0, report.reference_xy, images, caption, mirrored=report.mirrored),
+        attempt=shown_person(report.attempt, 0, report.attempt_xy, images, f"Attempt: {attempt}", mirrored=False),
         bones=report.bones,
         marks=[Mark(one.joint, f"{one.words}  ({one.cost:+.1f} points)") for one in report.findings],
         warned=report.warnings,
     )
-    save_comparison(figure, path)
+    save_figure(figure, path)
 
 
 def facts(report: Report) -> list[str]:

@@ -45,14 +45,6 @@ def joint_names(present: list[bool]) -> str:
     return ", ".join(name.replace("_", " ") for name, there in zip(JOINTS, present, strict=True) if not there)
 
 
-def shortened(name: str, longest: int = 34) -> str:
-    """A file's name on pictures: the middle of a long one is left out."""
-    if len(name) <= longest:
-        return name
-    kept = longest - 1
-    return f"{name[: kept - kept // 2]}\N{HORIZONTAL ELLIPSIS}{name[-(kept // 2) :]}"
-
-
 def _bend(angle: float, reference: float, degrees: str) -> str:
     if angle * reference < 0 and min(abs(angle), abs(reference)) > SMALL_BEND:
         return f"bent the other way in the picture, {degrees} apart"

@@ -5,11 +5,8 @@ light and on dark pages; the other colours are told apart on both, and by marker
 several.
 """
 
-import io
 import math
 import re
-import textwrap
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -17,10 +14,11 @@ from typing import Any, Final, Literal
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+
+from drawing.pictures import rendered, shorten
 
 INK: Final = "#010203"
 """Stands for the colour of the page's text until the SVG is written."""
@@ -56,13 +54,9 @@ def svg(figure: Figure, name: str) -> str:
 
     Text stays text. It has a viewBox and no size of its own, no background, and `currentColor` for `INK`.
     """
-    file = io.StringIO()
     no_formulas(figure)
-    with matplotlib.rc_context({**_RC, "svg.hashsalt": name}), warnings.catch_warnings():
-        # the font lacks some scripts that variants may be named in: the reader's browser will have one
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    text = file.getvalue()
+    options = {"transparent": True, "metadata": {"Date": None, "Creator": None}}
+    text = rendered(figure, "svg", {**_RC, "svg.hashsalt": name}, **options).decode()
     text = text[text.index("<svg") :]
     text = re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     box = re.search(r'viewBox="([^"]+)"', text)
@@ -214,13 +208,6 @@ def no_formulas(figure: Figure) -> None:
         text.set_parse_math(False)
 
 
-def shorten(name: str, width: int) -> str:
-    """A name that fits: cut between words where there are any."""
-    if len(name) <= width:
-        return name
-    return textwrap.shorten(name, width, placeholder="…") if " " in name[:width] else f"{name[: width - 1]}…"
-
-
 def wants_log(values: Sequence[float]) -> bool:
     """Whether values are spread over a factor of three or more, all above 0."""
     return min(values) > 0 and max(values) >= 3 * min(values)
@@ -234,7 +221,6 @@ def _figure(height: float) -> tuple[Figure, Axes]:
 def _figures(count: int, height: float) -> tuple[Figure, list[Axes]]:
     with matplotlib.rc_context(_RC):
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
-        FigureCanvasAgg(figure)
         grid = list(figure.subplots(count, 1, squeeze=False).flat)
     for axes in grid:
         axes.patch.set_visible(False)

@@ -1,20 +1,19 @@
 """Figures of a report that show single clips or poses: PNG, so that the dataset cannot be read out of them."""
 
 import io
-import warnings
 from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
 from drawing.attention import attention_figure
+from drawing.pictures import rendered, shorten
 from drawing.stick_figures import INK, draw_pose
-from reports.charts import COLOURS, WIDTH, no_formulas, shorten
+from reports.charts import COLOURS, WIDTH, no_formulas
 
 _DPI: Final = 200
 _SHADES: Final = 64  # colours of a picture: enough for a few and their edges, in a quarter of the bytes
@@ -60,16 +59,12 @@ def attention_png(attention: npt.NDArray[np.floating[Any]], title: str) -> bytes
 
 def _figure(height: float) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(WIDTH, height), dpi=_DPI, facecolor="white", layout="constrained")
-    FigureCanvasAgg(figure)
     return figure, figure.subplots()
 
 
 def _png(figure: Figure, shades: int = _SHADES) -> bytes:
-    file = io.BytesIO()
     no_formulas(figure)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(file, format="png", metadata={"Software": None})
+    file = io.BytesIO(rendered(figure, "png", metadata={"Software": None}))
     small = io.BytesIO()
     Image.open(file).convert("RGB").quantize(shades).save(small, format="png", optimize=True)
     return small.getvalue()

@@ -4,13 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from reports.charts import (
-    Bar,
-    interval_figure,
-    learning_figure,
-    robustness_figure,
-    svg,
-)
+from drawing.pictures import counted
+from reports.charts import Bar, interval_figure, learning_figure, robustness_figure, svg
 from reports.clip_charts import attention_png, pair_png, scatter_png
 from reports.datasets import About
 from reports.document import Gallery, Picture
@@ -91,7 +86,7 @@ def learning(campaign: Campaign, prefix: str) -> Gallery | None:
         name = f"{prefix}-learning-{number}"
         figure = learning_figure([(run.loss, run.validation.get("", {})) for run in runs])
         caption = (
-            f"{variant.name}, {_count(len(runs), 'run')}. Above: the training loss (contrastive, eq. 4 of the paper; "
+            f"{variant.name}, {counted(len(runs), 'run')}. Above: the training loss (contrastive, eq. 4 of the paper; "
             "lower fits the training pairs better). Below: rho on the validation clips, which were held out of "
             "training; the epoch where it is highest is the one that is tested. Horizontal: epochs. Thin lines: "
             "single runs (seeds and test parts), thick: their mean. A loss that falls while rho does not rise is "
@@ -127,7 +122,7 @@ def scatter(one: Compared, about: About, prefix: str) -> Gallery | None:
                 else (about.score, "predicted score")
             )
             caption = (
-                f"{variant.name}, scorer {scorer}, seed {variant.seeds[0][0].seed}: {_count(len(x), 'test clip')} of "
+                f"{variant.name}, scorer {scorer}, seed {variant.seeds[0][0].seed}: {counted(len(x), 'test clip')} of "
                 f"{named!r}, a dot a clip, rho {'undefined' if bool(rho.isnan()) else f'{float(rho):.2f}'}. "
                 f"Horizontal: {axes[0]}; vertical: {axes[1]}"
                 + (" (this scorer has no scale of its own, so ranks are drawn)." if by_rank else ".")
@@ -172,7 +167,7 @@ def attention(one: Compared, about: About, prefix: str) -> Gallery | None:
             continue
         together = np.concatenate(maps)
         caption = (
-            f"{variant.name}: where in a clip each part looks, of {_count(len(together), 'test clip')} of "
+            f"{variant.name}: where in a clip each part looks, of {counted(len(together), 'test clip')} of "
             f"{about.title}, one seed. Above: how a part's attention is spread over the windows of the clip, mean over "
             "the clips; below: the centre of each clip's attention. The ranking loss wants the centres of successive "
             "parts in order. Parts whose maps look alike do not parse anything; a centre in the middle may come from "
@@ -215,7 +210,3 @@ def _choice(one: Compared) -> str:
         f"Drawn for {MOST_VARIANTS} of {count} variants: the first, and the {MOST_VARIANTS - 1} others with the "
         "highest rho on the validation part."
     )
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"

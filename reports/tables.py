@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from drawing.pictures import counted
 from reports.document import Cell, Line, Table
 from reports.groups import Campaign, Variant
 from reports.published import NOTE, PUBLISHED
@@ -306,16 +307,16 @@ def _notes_on(variant: Variant, parts: int) -> list[str]:
         alive = "1 further run was alive at its" if later == 1 else f"{later} further runs were alive at their"
         notes.append(f"{name}: {alive} best epoch and collapsed later.")
     if variant.incomplete:
-        notes.append(f"{name}: {_count(variant.incomplete, 'seed')} not in the table, for want of a test part.")
+        notes.append(f"{name}: {counted(variant.incomplete, 'seed')} not in the table, for want of a test part.")
     if variant.seeds and len(variant.parts) != parts:
-        notes.append(f"{name}: has {_count(len(variant.parts), 'test part')}, the first variant {parts}.")
+        notes.append(f"{name}: has {counted(len(variant.parts), 'test part')}, the first variant {parts}.")
     if variant.repeated:
-        notes.append(f"{name}: {_count(variant.repeated, 'run')} left out, repeated by a newer one.")
+        notes.append(f"{name}: {counted(variant.repeated, 'run')} left out, repeated by a newer one.")
     for state, what in (("failed", "failed"), ("unfinished", "not tested yet"), ("unreadable", "unreadable")):
         if count := sum(run.state == state for run in variant.runs):
-            notes.append(f"{name}: {_count(count, 'run')} {what}.")
+            notes.append(f"{name}: {counted(count, 'run')} {what}.")
     if stopped := sum(run.state == "stopped" for run in variant.runs):
-        notes.append(f"{name}: {_count(stopped, 'run')} stopped early, on purpose.")
+        notes.append(f"{name}: {counted(stopped, 'run')} stopped early, on purpose.")
     return notes
 
 
@@ -331,7 +332,3 @@ def _line_one(name: str, row: Measured, with_errors: bool) -> Line:
 
 def _number(value: float | None, otherwise: str = "-") -> str:
     return otherwise if value is None else f"{value:.3f}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"

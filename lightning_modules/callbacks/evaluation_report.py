@@ -74,9 +74,10 @@ class EvaluationReport(Callback):
             logger.log_metrics({**rhos, f"{name}/collapsed": float(pl_module.collapsed)}, step=trainer.global_step)
         assert pl_module.scored is not None
         print_table(evaluation, name, pl_module.collapsed)
-        from drawing.evaluation_figure import save_figure  # matplotlib: seconds that training does without
+        from drawing.evaluation_figure import evaluation_figure  # matplotlib: seconds that training does without
+        from drawing.pictures import save_figure
 
-        save_figure(folder / "figure.png", evaluation, pl_module.scored, actions, name)
+        save_figure(evaluation_figure(evaluation, pl_module.scored, actions, name), folder / "figure.png")
         Console().print(f"metrics.json, predictions.parquet, pairs.json and figure.png: [bold]{folder}[/]")
 
 

@@ -159,7 +159,7 @@ def _pictures(model: ClipModel, evaluation: Evaluation, clips: Sequence[str], so
     from drawing.embedding_plane import embedding_figure, project  # matplotlib: seconds that training does without
     from drawing.evaluation_figure import evaluation_figure
     from drawing.extremes import extremes_figure
-    from drawing.pixels import pixels
+    from drawing.pictures import pixels
 
     scored, actions = model.scored, source.action_names
     assert scored is not None

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from drawing.attention import MOST_CLIPS, attention_centres, attention_figure
-from drawing.stick_figures import save_figure
+from drawing.pictures import save_figure
 from tests.drawing.test_evaluation_figure import assert_legible, words
 
 

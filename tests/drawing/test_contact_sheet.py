@@ -1,5 +1,5 @@
 from collections.abc import Sequence
-from typing import NamedTuple
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,10 +19,11 @@ from drawing.contact_sheet import (
 )
 from drawing.overlay import text_width
 from extraction.people.performers import Selection, Track
+from extraction.reading.media import ClipMedia
 
 
-class Clip(NamedTuple):
-    clip_id: str = "a clip"
+def named(clip_id: str = "a clip") -> ClipMedia:
+    return ClipMedia(clip_id, "action", (), None, None, Path())
 
 
 def track(number: int, frames: Sequence[int], box: tuple[float, float, float, float], sure: float = 0.8) -> Track:
@@ -38,9 +39,9 @@ def strip_of(
     tracks: list[Track],
     selection: Selection,
     size: tuple[int, int] = (640, 360),
-    clip: Clip = Clip(),  # noqa: B008 - it never changes
+    clip: ClipMedia | None = None,
 ) -> np.ndarray:
-    builder = StripBuilder(clip)
+    builder = StripBuilder(clip or named())
     for index in range(frames):
         builder.add(np.full((size[1], size[0], 3), 60, np.uint8), index)
     return builder.finish(tracks, selection)
@@ -51,7 +52,7 @@ NOBODY = Selection([], [])
 
 @pytest.mark.parametrize("frames", [1, 2, 6, 11, 12, 13, 100, 1000, 4096])
 def test_few_moments_are_kept_small_and_they_cover_the_clip(frames: int) -> None:
-    builder = StripBuilder(Clip())
+    builder = StripBuilder(named())
     image = np.zeros((4, 3000, 3), np.uint8)
     for index in range(frames):
         builder.add(image, index)
@@ -65,7 +66,7 @@ def test_few_moments_are_kept_small_and_they_cover_the_clip(frames: int) -> None
 
 @pytest.mark.parametrize("size", [(640, 360), (360, 640), (1, 1), (12000, 9), (3, 4000), (256, 192)])
 def test_images_of_any_shape_fit_into_their_place(size: tuple[int, int]) -> None:
-    builder = StripBuilder(Clip())
+    builder = StripBuilder(named())
     builder.add(np.zeros((size[1], size[0], 3), np.uint8), 0)
     height, width = builder.moments[0].image.shape[:2]
     assert 1 <= width <= STORED[0]
@@ -106,7 +107,7 @@ def test_small_performers_are_shown_again_from_near() -> None:
     one = track(0, range(2), (600, 300, 650, 400))
     one.xy[:, :10] = np.nan
     one.xy[:, 10:] = (625, 350)  # one point in the middle of what is red
-    builder = StripBuilder(Clip())
+    builder = StripBuilder(named())
     builder.add(image, 0)
     builder.add(image, 1)
     strip = builder.finish([one], Selection([[0]], ["performer 1"])).astype(int)
@@ -129,7 +130,7 @@ def test_the_two_performers_have_different_colours_and_the_order_of_drawing_is_r
     """The performer's box lies over that of somebody dropped in the same place."""
     box = (100.0, 100.0, 200.0, 300.0)
     tracks = [track(0, [0], box), track(1, [0], box)]
-    first = StripBuilder(Clip())
+    first = StripBuilder(named())
     first.frames = 2
     first.add(np.full((360, 640, 3), 60, np.uint8), 0)
     one = first.finish(tracks, Selection([[0]], ["performer 1", "dropped"]))
@@ -167,7 +168,7 @@ def test_the_caption_says_what_was_found(monkeypatch: pytest.MonkeyPatch) -> Non
         "dropped: brief",
         "dropped: still",
     ]
-    strip_of(24, tracks, Selection([[0, 1]], reasons), clip=Clip("Прыжок 1"))
+    strip_of(24, tracks, Selection([[0, 1]], reasons), clip=named("Прыжок 1"))
     text = written[SHOWN]
     for words in ("Прыжок 1", "24 frames", "1 performer, 2 dropped", "confidence 0.50", "missing in 6 frames"):
         assert words in text
@@ -209,7 +210,7 @@ def test_long_names_are_shortened_and_hostile_ones_harmless() -> None:
     assert "…" in short
     assert shorten("a\n\x1b[31mb", 300) == "a��[31mb"
     assert shorten("anything", 1) == "…"
-    strip = strip_of(1, [], NOBODY, clip=Clip(name))
+    strip = strip_of(1, [], NOBODY, clip=named(name))
     assert strip.shape[1] == THUMBNAIL[0]
     lines = wrap(["one", "two", "three " * 9, "four"], 200)
     assert lines[0] == "one  ·  two"

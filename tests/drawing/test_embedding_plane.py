@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from sklearn.decomposition import PCA
 
 from drawing.embedding_plane import embedding_figure, project
-from drawing.pixels import pixels
+from drawing.pictures import pixels
 from poses.batches import EmbeddedClips
 from tests.drawing.test_evaluation_figure import assert_legible, words
 from tests.scoring.build import make_clips

@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from torch import Tensor
 
-from drawing.evaluation_figure import evaluation_figure, pairs_to_json, pick_pairs, save_figure
+from drawing.evaluation_figure import evaluation_figure, pairs_to_json, pick_pairs
+from drawing.pictures import save_figure
 from errors import InputError
 from poses.batches import EmbeddedClips
 from poses.normalisation import Normalisation
@@ -266,12 +267,13 @@ def test_same_bytes_and_nothing_else(tmp_path: Path) -> None:
     evaluation = evaluated(scored, ["walk", "跑"])
     written = []
     for _ in range(2):
-        save_figure(tmp_path / "figure.png", evaluation, scored, ["walk", "跑"], "validate")
+        figure = evaluation_figure(evaluation, scored, ["walk", "跑"], "validate")
+        save_figure(figure, tmp_path / "figure.png")
         written.append((tmp_path / "figure.png").read_bytes())
     assert written[0] == written[1]
     assert [one.name for one in tmp_path.iterdir()] == ["figure.png"]
     with pytest.raises(InputError, match="cannot write"):
-        save_figure(Path("/proc/figure.png"), evaluation, scored, ["walk", "run"])
+        save_figure(figure, Path("/proc/figure.png"))
 
 
 def test_committed_picture_is_there_and_light() -> None:

@@ -11,7 +11,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from commands.skeleton import run
-from drawing.stick_figures import SIDE_COLOURS, bone_side, draw_pose, save_figure, side, skeleton_figure
+from drawing.stick_figures import SIDE_COLOURS, bone_side, draw_pose, side, skeleton_figure
 from errors import InputError
 from poses.skeleton import BONES, JOINTS
 from tests.conftest import REPO
@@ -41,14 +41,10 @@ def test_draws_bones_and_joints_with_y_downwards(axes: Axes) -> None:
 
 
 def test_missing_joints(axes: Axes) -> None:
-    xy, present = POSE.copy(), np.ones(15, dtype=bool)
+    xy = POSE.copy()
     xy[JOINTS.index("head")] = np.nan
-    present[JOINTS.index("left_wrist")] = False
-    draw_pose(axes, xy, present)
-    bones, joints = axes.lines[:13], axes.lines[13:]
-    assert len(joints) == 14
-    assert [line.get_linestyle() for line in bones].count(":") == 1
-    assert [line.get_markerfacecolor() for line in joints].count("white") == 1
+    draw_pose(axes, xy)
+    assert len(axes.lines) == 13 + 14
 
 
 def test_nothing_to_draw(axes: Axes) -> None:
@@ -67,8 +63,6 @@ def test_colours_and_style(axes: Axes) -> None:
 def test_other_shapes_are_refused(axes: Axes) -> None:
     with pytest.raises(ValueError, match=r"\[15, 2\]"):
         draw_pose(axes, POSE[:14])
-    with pytest.raises(ValueError, match=r"\[15\]"):
-        draw_pose(axes, POSE, np.ones(14))
 
 
 def test_labels_of_the_figure_do_not_overlap() -> None:
@@ -127,20 +121,6 @@ def test_wrong_outputs(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot write"):
         run(["skeleton", "--output", str(tmp_path / "folder.png")])
     assert sorted(one.name for one in tmp_path.iterdir()) == ["file", "folder.png"]
-
-
-def test_a_failure_leaves_the_old_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "picture.png"
-    path.write_text("old")
-
-    def full(self: Path, content: bytes) -> int:
-        self.write_text("half")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(InputError, match="No space left"):
-        save_figure(Figure(), path)
-    assert [(one.name, one.read_text()) for one in tmp_path.iterdir()] == [("picture.png", "old")]
 
 
 def test_pyplot_is_never_imported() -> None:

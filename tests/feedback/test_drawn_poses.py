@@ -5,6 +5,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from PIL import Image as Pillow
 
+from drawing.pictures import save_figure
 from errors import InputError
 from feedback.drawn_poses import (
     SIDE,
@@ -16,7 +17,6 @@ from feedback.drawn_poses import (
     comparison_figure,
     cut_out,
     person_picture,
-    save_comparison,
 )
 from tests.feedback.people import pose
 
@@ -85,16 +85,16 @@ def test_the_page_is_as_wide_as_promised_whatever_it_says(tmp_path: Path) -> Non
             "Score 91.9 of 100", ["long $name$ " * 20, "a"][number:], Person(image, pose(), "Reference: 動画"),
             Person(None, pose(), "x"), np.full(14, np.nan), shown, warned,
         )  # fmt: skip
-        save_comparison(figure, tmp_path / f"{number}.png")
+        save_figure(figure, tmp_path / f"{number}.png")
         with Pillow.open(tmp_path / f"{number}.png") as picture:
             assert picture.width == WIDTH
             assert picture.getpixel((2, 2))[:3] == (255, 255, 255)  # type: ignore[index]
-        renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
-        boxes = [text.get_window_extent(renderer) for text in figure.texts]
+        figure.draw_without_rendering()
+        boxes = [text.get_window_extent() for text in figure.texts]
         for i, one in enumerate(boxes):
             assert one.x0 >= 0
             assert one.x1 <= WIDTH
             assert one.y0 >= 0
             assert not any(one.overlaps(other) for other in boxes[:i]), figure.texts[i].get_text()
     with pytest.raises(InputError, match=r"\.png"):
-        save_comparison(figure, tmp_path / "x.bmp")
+        save_figure(figure, tmp_path / "x.bmp")

@@ -7,9 +7,9 @@ from matplotlib.text import Text
 from PIL import Image as Pillow
 
 from drawing.overlay import Image
+from drawing.pictures import save_figure
 from errors import InputError
 from extraction.reading.frames import read_frames
-from feedback.drawn_poses import save_comparison
 from feedback.measure import load_measure
 from feedback.performance_picture import performance_picture
 from feedback.performances import compare_performances
@@ -36,7 +36,7 @@ def pair() -> tuple[Subject, Subject]:
 def drawn(folder: Path, name: str, *arguments: object, **options: object) -> tuple[Image, list[str]]:
     """The picture as pixels, and all its words."""
     figure = performance_picture(compare_performances(*arguments, **options))  # type: ignore[arg-type]
-    save_comparison(figure, folder / name)
+    save_figure(figure, folder / name)
     with Pillow.open(folder / name) as picture:
         pixels = np.asarray(picture.convert("RGB"))
     return pixels, [artist.get_text() for artist in figure.findobj(Text) if isinstance(artist, Text)]

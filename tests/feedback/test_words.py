@@ -1,6 +1,6 @@
 import pytest
 
-from feedback.words import finding, joint_names, shortened
+from feedback.words import finding, joint_names
 from poses.skeleton import JOINTS
 
 # Angles are clockwise as seen. Seen from the right a body faces the right of the picture: its knees bend clockwise,
@@ -48,10 +48,5 @@ def test_a_difference_in_words(given: tuple, wanted: str) -> None:
     assert finding(*given) == wanted
 
 
-def test_joints_and_files_by_name() -> None:
+def test_joints_by_name() -> None:
     assert joint_names([name not in ("left_knee", "head") for name in JOINTS]) == "left knee, head"
-    assert shortened("a.jpg") == "a.jpg"
-    name = "x" * 50 + "y" * 50 + ".jpg"
-    assert len(shortened(name)) == 34
-    assert shortened(name).startswith("xx")
-    assert shortened(name).endswith("y.jpg")

@@ -9,6 +9,7 @@ import pytest
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
+from drawing.pictures import shorten
 from reports.charts import (
     COLOURS,
     INK,
@@ -17,7 +18,6 @@ from reports.charts import (
     learning_figure,
     map_figure,
     robustness_figure,
-    shorten,
     svg,
     value_figure,
     wants_log,
