@@ -101,7 +101,7 @@ def test_numbers_in_a_heat_map_can_be_read_on_their_cells() -> None:
     figure = map_figure(("margin", "lr"), points, (False, False))
     axes = figure.axes[0]
     cells = axes.collections[0]
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     faces = np.asarray(cells.get_facecolor())
     assert len(axes.texts) == 12
     for text in axes.texts:
