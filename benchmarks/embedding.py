@@ -15,7 +15,7 @@ from torch_geometric.nn import DenseGCNConv, GCNConv
 from benchmarks._table import print_table
 from benchmarks.training import DenseProduct
 from lightning_modules.encoders import GCNEncoder
-from lightning_modules.encoders.projection import projection
+from lightning_modules.encoders.without_graph import projection
 from poses.skeleton import BONES
 
 BATCH = 65_536

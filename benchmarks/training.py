@@ -22,7 +22,7 @@ from torch_geometric.nn import GCNConv
 from benchmarks._table import print_table
 from datamodules.demo import Demo
 from datamodules.sampling.pairs import PairLoader
-from lightning_modules.encoders.projection import projection
+from lightning_modules.encoders.without_graph import projection
 from poses.skeleton import BONES, propagation
 
 EPOCHS = 4  # of 160 steps; the first one is left out

@@ -18,7 +18,7 @@ from cli.pose_options import build_pipeline, pose_parser
 from drawing.pictures import save_figure
 from errors import InputError, shortened
 from extraction.pipeline import Pipeline
-from extraction.reading.media_files import entries, is_image, is_video
+from extraction.reading.media import entries, is_image, is_video
 from feedback.measure import load_measure
 from feedback.performance_picture import performance_picture
 from feedback.performances import LEAST_GROUP, PerformanceReport, compare_performances

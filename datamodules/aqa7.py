@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from scipy.io import loadmat
 
 from datamodules.base import PoseDataModule
+from datamodules.labels import ClipLabel
 from errors import InputError, quoted
-from extraction.reading.media import ClipMedia
-from extraction.reading.media_files import matching
-from poses.tracks import ClipLabel
+from extraction.reading.media import ClipMedia, matching
 
 SPORTS: dict[int, str] = {
     1: "diving",

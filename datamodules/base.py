@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -11,18 +11,19 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from numpy.typing import NDArray
 from torch import Tensor
 
-from datamodules.clip_content import ClipContent, PoseContent
-from datamodules.sampling.exemplars import ExemplarLoader, ExemplarRule, ExemplarSampler
-from datamodules.sampling.loaders import ClipLoader
-from datamodules.sampling.pairs import PairLoader, PairRule, PairSampler
-from datamodules.sampling.splits import hold_out
+from datamodules.labels import ClipLabel, hold_out
+from datamodules.sampling.rules import ExemplarRule, PairRule
 from errors import InputError, quoted, some
 from extraction.reading.media import ClipMedia
-from poses.batches import Kind, TrackFacts, names_of, relative
+from poses.batches import Kind, TrackFacts, codes, names_of, relative, score_ranges
 from poses.normalisation import Normalisation
-from poses.tracks import ClipLabel, SampledKeypoints, codes, score_ranges
 
-Loaders = list[ClipLoader]
+if TYPE_CHECKING:  # what reads caches and draws batches is imported where it does so: a command line needs none of it
+    from datamodules.clip_content import ClipContent, PoseContent
+    from datamodules.sampling.exemplars import ExemplarLoader
+    from datamodules.sampling.loaders import ClipLoader
+    from datamodules.sampling.pairs import PairLoader
+    from poses.tracks import SampledKeypoints
 
 
 class PoseDataModule(LightningDataModule):
@@ -82,8 +83,12 @@ class PoseDataModule(LightningDataModule):
         self.seed = seed
         self.exemplar_pairs = exemplar_pairs
         self.rejected: list[tuple[str, str]] = []
-        self.content: ClipContent = PoseContent(self.cache, self.how_to_get, normalisation, frames_per_clip)
-        if features is not None:
+        self.content: ClipContent
+        if features is None:
+            from datamodules.clip_content import PoseContent
+
+            self.content = PoseContent(self.cache, self.how_to_get, normalisation, frames_per_clip)
+        else:
             from datamodules.feature_content import FeatureContent
 
             self.content = FeatureContent(Path(features))
@@ -112,12 +117,14 @@ class PoseDataModule(LightningDataModule):
         return self.content.kind
 
     @property
-    def poses(self) -> PoseContent:
+    def poses(self) -> "PoseContent":
         """The clips' poses.
 
         Raises:
             InputError: they are features.
         """
+        from datamodules.clip_content import PoseContent
+
         if isinstance(self.content, PoseContent):
             return self.content
         raise InputError(f"data.features: {self.content.folder} holds clip features, and poses are asked for")
@@ -150,10 +157,12 @@ class PoseDataModule(LightningDataModule):
         if stage == "fit":
             self.train_dataloader()  # complains before anything is written
 
-    def train_dataloader(self) -> PairLoader | ExemplarLoader:
+    def train_dataloader(self) -> "PairLoader | ExemplarLoader":
         """Batches of pairs of the training part without `val`."""
         if self.exemplar_pairs is None:
             return self.pair_loader()
+        from datamodules.sampling.exemplars import ExemplarLoader, ExemplarSampler
+
         return ExemplarLoader(
             self.content,
             self.content.clip,
@@ -163,15 +172,17 @@ class PoseDataModule(LightningDataModule):
             *self._process(),
         )
 
-    def pair_loader(self) -> PairLoader:
+    def pair_loader(self) -> "PairLoader":
         """Batches of pairs of poses.
 
         Raises:
             InputError: none can be drawn, or the clips are features.
         """
+        from datamodules.sampling.pairs import PairLoader, PairSampler
+
         count = self._training
         sampler = PairSampler(self.action[:count], self._scores()[:count], self.pairs, self.seed)
-        return PairLoader(self.poses.tracks.of_first_clips(count), sampler, self.batch_size, *self._process())
+        return PairLoader(self.poses.tracks, sampler, self.batch_size, *self._process())
 
     def training_scores(self) -> tuple[Tensor, Tensor]:
         """Relative scores [n] and actions [n] of the training clips without `val`, as `ExemplarBatch` has them."""
@@ -179,19 +190,19 @@ class PoseDataModule(LightningDataModule):
         score = relative(torch.from_numpy(self._scores()[:count]), torch.from_numpy(self.score_range[:count]))
         return score, torch.from_numpy(self.action[:count])
 
-    def val_dataloader(self) -> Loaders:
+    def val_dataloader(self) -> "list[ClipLoader]":
         """Exemplars (train without val), then val."""
         return [self._loader("train"), self._loader("val")]
 
-    def test_dataloader(self) -> Loaders:
+    def test_dataloader(self) -> "list[ClipLoader]":
         """Exemplars (train with val), then test."""
         return [self._loader("train", "val"), self._loader("query")]
 
-    def predict_dataloader(self) -> Loaders:
+    def predict_dataloader(self) -> "list[ClipLoader]":
         """Exemplars (train with val), then the clips to predict."""
         return self.test_dataloader()
 
-    def keypoints(self) -> SampledKeypoints:
+    def keypoints(self) -> "SampledKeypoints":
         """The keypoints of the clips to test or predict as they were extracted, at the moments that are shown of them.
 
         Raises:
@@ -289,7 +300,9 @@ class PoseDataModule(LightningDataModule):
     def _scores(self) -> NDArray[np.float64]:
         return np.array([label.score for label in self.clips], dtype=np.float64)
 
-    def _loader(self, *parts: str) -> ClipLoader:
+    def _loader(self, *parts: str) -> "ClipLoader":
+        from datamodules.sampling.loaders import ClipLoader
+
         chosen = np.flatnonzero(np.isin(self.part, parts)[self.content.clip])
         return ClipLoader(self.content, self.facts, chosen, *self._process())
 

@@ -9,11 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from datamodules.labels import ClipLabel, phase_times
 from datamodules.sampling.loaders import Content
 from poses.batches import Kind
 from poses.cache.keypoint_cache import list_clips, read_cache
 from poses.normalisation import Normalisation
-from poses.tracks import ClipLabel, SampledKeypoints, Tracks, build_tracks, phase_times, sample_keypoints
+from poses.tracks import SampledKeypoints, Tracks, build_tracks, sample_keypoints
 
 
 class ClipContent(Content, Protocol):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.io import loadmat, savemat
 
 from datamodules.base import PoseDataModule
+from datamodules.labels import ClipLabel
 from datamodules.synthetic_motion.synthetic import (
     CLIPS_PER_PERFORMER_AND_ACTION,
     GENERATOR_VERSION,
@@ -25,7 +26,6 @@ from datamodules.synthetic_motion.synthetic_actions import ACTIONS
 from errors import InputError
 from poses.cache.clip_files import write_file
 from poses.cache.keypoint_cache import clip_path, list_clips
-from poses.tracks import ClipLabel
 
 PARTS: tuple[Literal["train", "test"], ...] = ("train", "test")
 RECORD = "demo.json"

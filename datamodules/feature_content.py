@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from datamodules.labels import ClipLabel
 from poses.batches import Kind
 from poses.cache.feature_cache import list_features, read_features
-from poses.tracks import ClipLabel
 
 
 class FeatureContent:

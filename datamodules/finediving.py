@@ -13,13 +13,11 @@ from lightning.pytorch.utilities import rank_zero_warn
 from numpy.typing import NDArray
 
 from datamodules.base import PoseDataModule
+from datamodules.labels import ClipLabel, hold_out
 from datamodules.safe_pickle import load_pickle
-from datamodules.sampling.splits import hold_out
 from errors import InputError, quoted
-from extraction.reading.media import ClipMedia
-from extraction.reading.media_files import matching
+from extraction.reading.media import ClipMedia, matching
 from poses.cache.keypoint_cache import check_clip_id
-from poses.tracks import ClipLabel
 
 FINE = "fine-grained_annotation_aqa.pkl"
 COARSE = "FineDiving_coarse_annotation.pkl"
@@ -94,7 +92,7 @@ class FineDiving(PoseDataModule):
 
     Splits: "official" is the published one, in which every event of the test part also occurs in the training part.
     "events" holds out whole events of about the same share of dives (drawn by `events_seed` with
-    `datamodules.sampling.splits.hold_out`, rounds of a competition together), so that no diver's other dives and no
+    `datamodules.labels.hold_out`, rounds of a competition together), so that no diver's other dives and no
     panel of judges are seen in training. Groups (for `val` and for intervals) are the events.
 
     Where to get it: https://github.com/xujinglin/FineDiving, after signing its release agreement. The headline is the

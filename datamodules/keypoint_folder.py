@@ -11,12 +11,10 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, cast
 
 from datamodules.base import PoseDataModule
-from datamodules.sampling.splits import hold_out
+from datamodules.labels import ClipLabel, Part, hold_out
 from errors import InputError, quoted
-from extraction.reading.media import ClipMedia
-from extraction.reading.media_files import entries, frames_of, is_image, is_video
+from extraction.reading.media import ClipMedia, entries, frames_of, is_image, is_video
 from poses.cache.keypoint_cache import check_clip_id
-from poses.tracks import ClipLabel, Part
 
 REQUIRED = ("clip", "action", "score")
 OPTIONAL = ("group", "split", "difficulty", "phases")
@@ -144,7 +142,7 @@ def draw_test_part(labels: Sequence[ClipLabel], share: float, seed: int) -> list
     Args:
         labels: all clips.
         share: wanted share of the scored clips, in (0, 1).
-        seed: seed of the draw (`datamodules.sampling.splits.hold_out`).
+        seed: seed of the draw (`datamodules.labels.hold_out`).
 
     Raises:
         InputError: the share is not in (0, 1), or the clips cannot be split (one clip, one group).

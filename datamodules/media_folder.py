@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from errors import InputError
-from extraction.reading.media import ClipMedia
-from extraction.reading.media_files import entries, frames_of, is_image, is_video, numbered
+from extraction.reading.media import ClipMedia, entries, frames_of, is_image, is_video, numbered
 from poses.cache.keypoint_cache import check_clip_id
 
 Images = Literal["auto", "clip", "photographs"]

@@ -14,8 +14,7 @@ from torch import Tensor
 from drawing.pictures import counted, shorten
 from drawing.stick_figures import INK, draw_pose
 from poses.batches import EmbeddedClips
-from scoring.collapse import is_collapsed
-from scoring.distances import cosine_distance, score_from_distance
+from scoring.distances import cosine_distance, is_collapsed, score_from_distance
 from scoring.evaluation import Evaluation, Row
 from scoring.metrics import ranks
 

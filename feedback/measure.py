@@ -7,7 +7,7 @@ from errors import InputError
 from feedback.explanations import random_poses
 from poses.skeleton import JOINTS
 from run_folder.trained_model import SHIPPED, TrainedModel, load_model
-from scoring.collapse import is_collapsed
+from scoring.distances import is_collapsed
 
 _PROBES: Final = 200
 

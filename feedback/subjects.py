@@ -10,8 +10,7 @@ import numpy.typing as npt
 
 from errors import InputError
 from extraction.pipeline import Pipeline, extract_clip
-from extraction.reading.media import ClipMedia
-from extraction.reading.media_files import IMAGES, VIDEOS, is_image, is_video
+from extraction.reading.media import IMAGES, VIDEOS, ClipMedia, is_image, is_video
 from extraction.reading.readable import check_file
 from poses.cache.keypoint_cache import SUFFIX, read_clip
 

@@ -13,7 +13,7 @@ from lightning_modules.collector import ClipCollector
 from poses.batches import ClipBatch, EmbeddedClips, Kind
 from run_folder.history import BEST_RHO, COLLAPSED, RHO, SPREAD, rho_of
 from run_folder.layout import CONFIG
-from scoring.collapse import is_collapsed, spread
+from scoring.distances import is_collapsed, spread
 from scoring.evaluation import Evaluation, evaluate
 from scoring.scorers import ClipScorer
 from scoring.selection import headline_rho

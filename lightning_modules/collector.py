@@ -5,8 +5,7 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from poses.batches import ClipBatch, EmbeddedClips, names_of
-from scoring.per_clip import first_of_each
+from poses.batches import ClipBatch, EmbeddedClips, first_of_each, names_of
 
 FIELDS = names_of(EmbeddedClips)
 

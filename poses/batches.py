@@ -1,9 +1,12 @@
 """The batches that data modules hand to the model, and clips once their poses are embedded."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Literal, Self, TypedDict
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 Kind = Literal["poses", "features"]
@@ -110,6 +113,32 @@ def relative(score: Tensor, score_range: Tensor) -> Tensor:
     return (score - low) / (high - low)
 
 
+def codes(values: Sequence[str | None]) -> tuple[NDArray[np.int64], list[str]]:
+    """Index of each value among the sorted distinct ones (-1 for None), and those."""
+    names = sorted({value for value in values if value is not None})
+    index = {name: i for i, name in enumerate(names)}
+    return np.array([-1 if value is None else index[value] for value in values], dtype=np.int64), names
+
+
+def score_ranges(
+    score: NDArray[np.float64], action: NDArray[np.int64], wanted: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """For each of n wanted actions the range [n, 2] that scores are relative to.
+
+    That of the training scores of the action where they differ, else that of all.
+
+    Shapes:
+        score, action: [m], of the training clips.
+        wanted: [n].
+    """
+    ranges = np.tile([score.min(), score.max()], (len(wanted), 1))
+    for one in np.unique(action):
+        own = score[action == one]
+        if own.min() < own.max():
+            ranges[wanted == one] = own.min(), own.max()
+    return ranges
+
+
 @dataclass(eq=False)
 class EmbeddedClips(TrackFacts):
     """N tracks with the embeddings of T moments.
@@ -154,3 +183,18 @@ class EmbeddedClips(TrackFacts):
             known = (exemplars.action == action).nonzero()[:, 0]
             pairs.append(((self.action == action).nonzero()[:, 0], known if len(known) else everything))
         return pairs
+
+
+def first_of_each(index: Tensor) -> Tensor:
+    """Position at which each distinct value of `index` [N] first occurs, in the order of the values."""
+    values, inverse = torch.unique(index, return_inverse=True)
+    position = torch.arange(len(index), device=index.device)
+    return position.new_full((len(values),), len(index)).scatter_reduce_(0, inverse, position, "amin")
+
+
+def mean_of_each(values: Tensor, index: Tensor) -> Tensor:
+    """Mean of `values` [N] over each distinct value of `index` [N], in the order of the values."""
+    distinct, inverse, count = torch.unique(index, return_inverse=True, return_counts=True)
+    total: Tensor = values.new_zeros(len(distinct)).index_add_(0, inverse, values)
+    mean: Tensor = total / count
+    return mean

@@ -1,9 +1,6 @@
-"""What a dataset says about its clips, and the poses of all of them in memory, ready to be sampled."""
+"""The poses of all clips of a dataset in memory, ready to be sampled."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import Literal
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,33 +8,6 @@ from numpy.typing import NDArray
 from errors import InputError
 from poses.cache.keypoint_cache import PoseTable
 from poses.normalisation import Normalisation
-
-Part = Literal["train", "test", "predict"]
-
-
-@dataclass(frozen=True)
-class ClipLabel:
-    """What a dataset's annotations say about one clip.
-
-    Attributes:
-        clip_id: id of the clip in the keypoint cache.
-        action: clips are compared within their action (a sport, a dive number).
-        score: expert score in the dataset's units, higher is better; NaN where unknown.
-        part: official part; `val` is split off "train" later. "predict": to be scored, no score known.
-        group: athlete or event; clips of a group stay on one side of a split.
-        difficulty: degree of difficulty; NaN where there is none.
-        phases: frame numbers, as in the cache, at which the second and later phases begin; strictly increasing.
-        covariates: what is known without looking at the poses; each gives a trivial predictor.
-    """
-
-    clip_id: str
-    action: str
-    score: float
-    part: Part
-    group: str | None = None
-    difficulty: float = float("nan")
-    phases: tuple[int, ...] = ()
-    covariates: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -82,20 +52,6 @@ class Tracks:
         index = np.minimum((time * length).astype(np.int64), length - 1)  # a product may round up to the length
         rows: NDArray[np.int64] = self.rows[self.start[track] + index]
         return rows
-
-    def of_first_clips(self, clips: int) -> "Tracks":
-        """The tracks of the first clips, whose poses come first as well."""
-        count = int((self.clip < clips).sum())
-        rows = self.rows[: self.start[count]]
-        poses = rows.max() + 1
-        return Tracks(
-            self.poses[:poses],
-            rows,
-            self.start[: count + 1],
-            self.clip[:count],
-            self.frame[: len(rows)],
-            self.source[:poses],
-        )
 
 
 def build_tracks(table: PoseTable, normalisation: Normalisation) -> Tracks:
@@ -167,49 +123,3 @@ def sample_keypoints(table: PoseTable, normalisation: Normalisation, count: int)
     tracks = build_tracks(table, normalisation)
     rows = tracks.source[tracks.moments(count)]
     return SampledKeypoints(table.xy[rows], table.confidence[rows], tracks.clip, table.clip_ids)
-
-
-def phase_times(label: ClipLabel, frames: NDArray[np.int64]) -> list[float]:
-    """Relative times [0, ..., 1] at which the phases of a track begin, and the end.
-
-    Args:
-        label: the clip's label, whose `phases` are frame numbers.
-        frames: [n] frame numbers of the track, increasing.
-
-    Raises:
-        InputError: the phases are not increasing or lie outside the clip.
-    """
-    times = np.searchsorted(frames, np.asarray(label.phases)) / len(frames)
-    bounds = [0.0, *times.tolist(), 1.0]
-    if any(a >= b for a, b in pairwise(bounds)):
-        raise InputError(
-            f"clip {label.clip_id!r}: phases begin at frames {list(label.phases)}, which must increase and lie inside "
-            f"the clip's frames {frames[0]} to {frames[-1]}"
-        )
-    return bounds
-
-
-def codes(values: Sequence[str | None]) -> tuple[NDArray[np.int64], list[str]]:
-    """Index of each value among the sorted distinct ones (-1 for None), and those."""
-    names = sorted({value for value in values if value is not None})
-    index = {name: i for i, name in enumerate(names)}
-    return np.array([-1 if value is None else index[value] for value in values], dtype=np.int64), names
-
-
-def score_ranges(
-    score: NDArray[np.float64], action: NDArray[np.int64], wanted: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """For each of n wanted actions the range [n, 2] that scores are relative to.
-
-    That of the training scores of the action where they differ, else that of all.
-
-    Shapes:
-        score, action: [m], of the training clips.
-        wanted: [n].
-    """
-    ranges = np.tile([score.min(), score.max()], (len(wanted), 1))
-    for one in np.unique(action):
-        own = score[action == one]
-        if own.min() < own.max():
-            ranges[wanted == one] = own.min(), own.max()
-    return ranges

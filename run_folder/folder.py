@@ -1,17 +1,18 @@
-"""By what Lightning writes into a run's folder: the logger of metrics.csv, and the plugin that writes checkpoints."""
+"""By what Lightning writes a run's folder: the logger of metrics.csv, the plugin for checkpoints, and the best one."""
 
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from lightning import Trainer
+from lightning import LightningModule, Trainer
 from lightning.fabric.plugins import TorchCheckpointIO
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from run_folder.checkpoint_io import load_checkpoint, write_checkpoint
-from run_folder.history import STEP, MetricsFile
-from run_folder.layout import versions
+from run_folder.history import RHO, STEP, MetricsFile
+from run_folder.layout import BEST, versions
 
 
 class SafeCheckpointIO(TorchCheckpointIO):
@@ -128,6 +129,30 @@ def folder_of(trainer: Trainer) -> Path:
     folder = Path(trainer.strategy.broadcast(own.log_dir))
     own.settle(folder)
     return folder
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """Keeps `checkpoints/best.ckpt`: the epoch with the highest rho on the validation part.
+
+    An undefined rho (a collapsed epoch) counts as lowest, so there is always a best one.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            filename=Path(BEST).stem,
+            monitor=RHO,
+            mode="max",
+            save_top_k=1,
+            auto_insert_metric_name=False,
+            enable_version_counter=False,
+            # after validation, so that the checkpoint to resume from, written at the end of the epoch, knows of it
+            save_on_train_epoch_end=False,
+        )
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Put it into the run's folder; by an absolute path, or a resumed run forgets the best one."""
+        self.dirpath = str((folder_of(trainer) / BEST).parent.resolve())
+        super().setup(trainer, pl_module, stage)
 
 
 def _rank() -> int:

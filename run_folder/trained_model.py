@@ -12,16 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from errors import InputError
-from poses.batches import EmbeddedClips
+from poses.batches import EmbeddedClips, codes, mean_of_each, score_ranges
 from poses.cache.keypoint_cache import PoseTable
 from poses.conversion import checked_arrays
 from poses.normalisation import Normalisation
-from poses.tracks import build_tracks, codes, score_ranges
+from poses.tracks import build_tracks
 from run_folder.layout import BEST
 from run_folder.trained import Checkpoint, build_own
 from scoring.arrays import ArrayT, as_given, as_tensor
 from scoring.distances import cosine_distance, score_from_distance
-from scoring.per_clip import mean_of_each
 from scoring.regression import RegressionScorer
 from scoring.scorers import ClipScorer
 

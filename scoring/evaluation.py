@@ -8,10 +8,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from poses.batches import ClipFacts, EmbeddedClips, names_of
-from scoring.intervals import bootstrap_interval, rho_statistic
-from scoring.metrics import fisher_mean, ranks, relative_l2, spearman
-from scoring.per_clip import first_of_each, mean_of_each
+from poses.batches import ClipFacts, EmbeddedClips, first_of_each, mean_of_each, names_of
+from scoring.metrics import bootstrap_interval, fisher_mean, ranks, relative_l2, rho_statistic, spearman
 from scoring.trivial import UNCALIBRATED, trivial_predictions
 
 Headline = Literal["fisher", "pooled"]

@@ -8,8 +8,7 @@ from torch import Tensor
 
 from poses.batches import ClipFacts, names_of
 from scoring.evaluation import ClipTable
-from scoring.intervals import bootstrap_interval, rho_statistic
-from scoring.metrics import ranks
+from scoring.metrics import bootstrap_interval, ranks, rho_statistic
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from poses.batches import EmbeddedClips
-from scoring.per_clip import first_of_each
+from poses.batches import EmbeddedClips, first_of_each
 from scoring.ridge import ridge
 
 CLASS_MEAN = "class mean"

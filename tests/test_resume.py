@@ -33,7 +33,7 @@ KILLS = [
 
 CALLBACKS = [
     "{'class_path': 'lightning_modules.callbacks.run_monitor.RunMonitor', 'init_args': {'every_n_steps': 4}}",
-    "{'class_path': 'lightning_modules.callbacks.best.BestCheckpoint'}",
+    "{'class_path': 'run_folder.folder.BestCheckpoint'}",
 ]
 
 

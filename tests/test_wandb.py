@@ -159,7 +159,7 @@ def test_all_files_are_in_the_folder_of_the_run(trained: Trained) -> None:
 def test_killed_and_resumed_is_one_run_that_lacks_nothing(tmp_path: Path) -> None:
     """Killed, W&B has not yet written a thing; what it lacks is taken from metrics.csv."""
     monitor = "lightning_modules.callbacks.run_monitor.RunMonitor"
-    best = "lightning_modules.callbacks.best.BestCheckpoint"
+    best = "run_folder.folder.BestCheckpoint"
     callbacks = [{"class_path": monitor, "init_args": {"every_n_steps": 4}}, {"class_path": best}]
     (tmp_path / "often.yaml").write_text(yaml.safe_dump({"trainer": {"callbacks": callbacks}}))
     folder = tmp_path / "runs" / "demo" / "version_0"

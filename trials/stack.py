@@ -53,7 +53,7 @@ _SHAPE_OF_TRAINING = (
 _NO_MATTER = ("logger", "enable_progress_bar", "enable_model_summary", "enable_checkpointing")
 _PLAIN = {
     "lightning_modules.callbacks.run_monitor.RunMonitor",
-    "lightning_modules.callbacks.best.BestCheckpoint",
+    "run_folder.folder.BestCheckpoint",
     "lightning_modules.callbacks.evaluation_report.EvaluationReport",
     "lightning.pytorch.callbacks.RichProgressBar",
 }

@@ -1,35 +1,15 @@
 """Which clips are compared with which in training by regression against exemplars, and their batches."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from lightning.pytorch.utilities import rank_zero_warn
 from numpy.typing import NDArray
 from torch import Tensor
 
-from datamodules.sampling.epochs import EpochLoader
-from datamodules.sampling.loaders import Content
+from datamodules.sampling.loaders import Content, EpochLoader
+from datamodules.sampling.rules import ExemplarRule
 from errors import InputError
 from poses.batches import ExemplarBatch
-
-
-@dataclass(frozen=True)
-class ExemplarRule:
-    """Pairs of a query and an exemplar: two different training clips of one action.
-
-    Args:
-        pairs_per_epoch: how many an epoch has; every clip is the query equally often, to one.
-
-    Raises:
-        InputError: out of range.
-    """
-
-    pairs_per_epoch: int = 2560
-
-    def __post_init__(self) -> None:
-        if self.pairs_per_epoch < 1:
-            raise InputError(f"exemplar_pairs: pairs_per_epoch must be at least 1, got {self.pairs_per_epoch}")
 
 
 class ExemplarSampler:

@@ -1,12 +1,15 @@
-"""Batches of clips for validation, test and prediction."""
+"""Loaders: of clips to score, and what loaders of training pairs share."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from errors import InputError
 from poses.batches import ClipBatch, TrackFacts
 
 POSES_PER_BATCH = 16_384
@@ -55,3 +58,101 @@ class ClipLoader:
     def __iter__(self) -> Iterator[ClipBatch]:
         for share in self.chosen.split(self.batch_size):
             yield ClipBatch(content=self.content[share], **vars(self.facts[share]))
+
+
+class PairsPerEpoch(Protocol):
+    """How many pairs there are."""
+
+    @property
+    def pairs_per_epoch(self) -> int:
+        """In an epoch, of all processes together."""
+        ...
+
+
+class Sampler(Protocol):
+    """A stream of pairs of training clips, by seed and epoch alone."""
+
+    epoch: int
+    seed: int
+
+    @property
+    def rule(self) -> PairsPerEpoch:
+        """Which pairs."""
+        ...
+
+
+E = TypeVar("E")
+B = TypeVar("B")
+S = TypeVar("S", bound=Sampler)
+
+
+class EpochLoader(ABC, Generic[S, E, B]):
+    """Batches of an epoch's pairs, this process's share of each; the state in the middle of an epoch can be saved.
+
+    Batch k of all processes together is pairs [k * B * W, (k + 1) * B * W) of the sampler, whatever W: the effective
+    batch is `batch_size` times the number of processes.
+
+    Args:
+        option: what the sampler's rule is called in a config.
+        clip: [K] int64, index of each track's clip: the training clips come first, in the order of the sampler's clips.
+        sampler: the stream of pairs.
+        batch_size: pairs a process and batch (B).
+        rank, world_size: this process and how many there are (W).
+
+    Raises:
+        InputError: pairs_per_epoch does not divide among the processes.
+    """
+
+    def __init__(
+        self, option: str, clip: NDArray[np.int64], sampler: S, batch_size: int, rank: int = 0, world_size: int = 1
+    ) -> None:
+        if sampler.rule.pairs_per_epoch % world_size:
+            raise InputError(
+                f"{option}: pairs_per_epoch = {sampler.rule.pairs_per_epoch} does not divide among {world_size} "
+                "processes; choose a multiple"
+            )
+        self.sampler = sampler  # under this name Lightning finds `set_epoch`
+        self.batch_size = batch_size
+        self.position = 0  # batches given out in this epoch
+        self._mine = slice(rank, None, world_size)  # B consecutive ones of these lie in [k B W, (k + 1) B W)
+        self._world_size = world_size
+        self._resume: tuple[int, int] | None = None
+        self._track_begin = np.searchsorted(clip, np.arange(clip.max() + 2))
+
+    @abstractmethod
+    def _epoch(self) -> E:
+        """This process's pairs of the whole epoch."""
+
+    @abstractmethod
+    def _batch(self, epoch: E, share: slice) -> B:
+        """Some of them."""
+
+    def __len__(self) -> int:
+        return -(-self.sampler.rule.pairs_per_epoch // (self.batch_size * self._world_size))
+
+    def __iter__(self) -> Iterator[B]:
+        # Lightning stops at len() without exhausting the iterator: nothing may be left to do after the last yield.
+        epoch = self._epoch()
+        begin = 0
+        if self._resume is not None and self._resume[0] == self.sampler.epoch:
+            begin = self._resume[1]
+        self._resume = None
+        size = self.batch_size
+        for batch in range(begin, len(self)):
+            self.position = batch + 1
+            yield self._batch(epoch, slice(batch * size, (batch + 1) * size))
+
+    def state_dict(self) -> dict[str, int]:
+        """Epoch and batches given out, for a checkpoint."""
+        return {"epoch": self.sampler.epoch, "position": self.position}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on after the batches that `state` says were given out, if the next epoch is still that one."""
+        self._resume = (state["epoch"], state["position"])
+
+    def _tracks_of(self, clips: NDArray[np.int64]) -> NDArray[np.int64]:
+        """A track of each clip [2, P]; of one with several performers one is drawn."""
+        rng = np.random.default_rng([self.sampler.seed, self.sampler.epoch, 1])
+        performers = self._track_begin[clips + 1] - self._track_begin[clips]
+        track: NDArray[np.int64] = self._track_begin[clips] + rng.integers(0, performers)
+        return track

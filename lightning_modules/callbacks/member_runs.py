@@ -8,11 +8,10 @@ from typing import Any
 import torch
 from lightning import Callback, LightningModule, Trainer
 
-from lightning_modules.callbacks.best import BestCheckpoint
 from lightning_modules.callbacks.run_record import write_record
 from lightning_modules.stacked.stacked_similarity import StackedPoseSimilarity
 from run_folder.checkpoint_io import write_checkpoint
-from run_folder.folder import RunFolder
+from run_folder.folder import BestCheckpoint, RunFolder
 from run_folder.history import EPOCH, LOSS, RHO
 from run_folder.layout import BEST, LAST
 

@@ -3,10 +3,9 @@
 `STGCNEncoder` takes windows of poses, [..., L, 15, C], in place of single poses.
 """
 
-from lightning_modules.encoders.fourier import FourierEncoder
 from lightning_modules.encoders.gcn import GCNEncoder
-from lightning_modules.encoders.mlp import MLPEncoder
 from lightning_modules.encoders.residual_gcn import ResidualGCNEncoder
 from lightning_modules.encoders.stgcn import STGCNEncoder
+from lightning_modules.encoders.without_graph import FourierEncoder, MLPEncoder
 
 __all__ = ["FourierEncoder", "GCNEncoder", "MLPEncoder", "ResidualGCNEncoder", "STGCNEncoder"]

@@ -2,10 +2,8 @@
 
 from torch import Tensor, nn
 
-from lightning_modules.encoders.graphs import Graph
-from lightning_modules.encoders.initialisation import Initialisation
-from lightning_modules.encoders.projection import EMBEDDING, projection
-from lightning_modules.encoders.skeleton_conv import SkeletonConv
+from lightning_modules.encoders.skeleton_conv import Graph, Initialisation, SkeletonConv
+from lightning_modules.encoders.without_graph import EMBEDDING, projection
 from poses.conversion import check_poses
 from poses.skeleton import JOINTS
 

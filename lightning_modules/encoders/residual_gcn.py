@@ -5,9 +5,8 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.encoders.graphs import Graph
-from lightning_modules.encoders.projection import EMBEDDING
-from lightning_modules.encoders.skeleton_conv import SkeletonConv
+from lightning_modules.encoders.skeleton_conv import Graph, SkeletonConv
+from lightning_modules.encoders.without_graph import EMBEDDING
 from poses.conversion import check_poses
 from poses.skeleton import BONES, JOINTS
 

@@ -5,7 +5,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.encoders.projection import EMBEDDING
+from lightning_modules.encoders.without_graph import EMBEDDING
 from poses.conversion import check_poses
 from poses.skeleton import BONES, JOINTS
 

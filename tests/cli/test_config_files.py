@@ -48,7 +48,7 @@ COMMAND_LINE: dict[str, tuple[str, ...]] = {
     "--model.encoder.activation torch.nn.ELUU": ("model.encoder.activation", "did you mean 'torch.nn.ELU'?"),
     "--model.encoder torch.nn.Linear": ("not set: model.encoder.in_features, model.encoder.out_features",),
     "--model no_such_package.Thing": ("model", "No module named 'no_such_package'"),
-    "--data datamodules.sampling.pairs.PairRule": ("which is no LightningDataModule", "datamodules.aqa7.AQA7"),
+    "--data datamodules.sampling.rules.PairRule": ("which is no LightningDataModule", "datamodules.aqa7.AQA7"),
     "--data Demoo": ("did you mean 'datamodules.demo.Demo'?",),
     "--config dem.yaml": ("no config 'dem.yaml'", "did you mean 'demo.yaml'?"),
     "--config /": ("'/' is a folder",),

@@ -17,10 +17,10 @@ from datamodules.aqa7 import (
     sport_of,
     unlisted_labels,
 )
+from datamodules.labels import ClipLabel
 from errors import InputError
 from extraction.reading.frames import read_frames
 from poses.cache.keypoint_cache import list_clips
-from poses.tracks import ClipLabel
 from tests.data.aqa7.make import make, make_frames, make_video
 
 TRAIN = [[1, 54, 84.15], [2, 3, 15.0], [6, 1, 60.0]]

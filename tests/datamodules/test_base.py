@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from datamodules.base import PoseDataModule
+from datamodules.labels import ClipLabel
 from errors import InputError
 from poses.cache.keypoint_cache import Provenance, write_clip
-from poses.tracks import ClipLabel
 
 
 class Dataset(PoseDataModule):

@@ -19,8 +19,8 @@ from datamodules.finediving import (
     read_split,
     split_by_event,
 )
+from datamodules.labels import ClipLabel
 from errors import InputError
-from poses.tracks import ClipLabel
 from tests.data.finediving.make import make, make_frames, write
 
 KEYS = [("Cup_final_r1", 0), ("Cup_final_r1", 1), ("Cup_final_r2", 0), ("01", 7)]

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datamodules.keypoint_folder import KeypointFolder, draw_test_part, read_labels
+from datamodules.labels import ClipLabel
 from errors import InputError
-from poses.tracks import ClipLabel
 from tests.data.keypoint_folder.make import make
 
 

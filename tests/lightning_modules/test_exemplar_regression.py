@@ -7,7 +7,8 @@ import torch
 
 import run
 from datamodules.demo import Demo
-from datamodules.sampling.exemplars import ExemplarLoader, ExemplarRule
+from datamodules.sampling.exemplars import ExemplarLoader
+from datamodules.sampling.rules import ExemplarRule
 from errors import InputError
 from lightning_modules.encoders import GCNEncoder
 from lightning_modules.exemplar_regression import ExemplarRegression

@@ -4,7 +4,16 @@ from pathlib import Path
 
 import torch
 
-from poses.batches import ClipBatch, ClipFacts, EmbeddedClips, TrackFacts, names_of
+from poses.batches import (
+    ClipBatch,
+    ClipFacts,
+    EmbeddedClips,
+    TrackFacts,
+    codes,
+    first_of_each,
+    mean_of_each,
+    names_of,
+)
 from tests.conftest import REPO
 from tests.scoring.build import make_clips
 
@@ -21,7 +30,7 @@ exec(source.replace("    difficulty: Tensor\\n", "    difficulty: Tensor\\n    h
 
 from datamodules.demo import Demo
 from lightning_modules.collector import ClipCollector
-from poses.tracks import ClipLabel
+from datamodules.labels import ClipLabel
 from scoring.evaluation import clip_table
 
 ClipLabel.height = property(lambda label: 2 * label.score)
@@ -63,3 +72,19 @@ def test_tracks_are_picked_in_every_field() -> None:
         assert len(picked) == 2
         for name in names_of(EmbeddedClips):
             assert torch.equal(getattr(picked, name).nan_to_num(), getattr(clips, name)[[2, 0]].nan_to_num()), name
+
+
+def test_first_of_each() -> None:
+    assert first_of_each(torch.tensor([7, 3, 7, 3, 5])).tolist() == [1, 4, 0]
+    assert first_of_each(torch.tensor([], dtype=torch.int64)).tolist() == []
+
+
+def test_mean_of_each() -> None:
+    values, clip = torch.tensor([1.0, 2.0, 3.0, 6.0, 9.0]), torch.tensor([7, 3, 7, 3, 5])
+    assert mean_of_each(values, clip).tolist() == [4, 9, 2]
+
+
+def test_codes_are_sorted_and_none_is_unknown() -> None:
+    index, names = codes(["b", None, "a", "b"])
+    assert index.tolist() == [1, -1, 0, 1]
+    assert names == ["a", "b"]

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from datamodules.labels import ClipLabel
 from errors import InputError
 from poses.cache.keypoint_cache import PoseTable, Provenance, read_cache, write_clip
 from poses.normalisation import Normalisation
@@ -29,7 +30,7 @@ from poses.perturbations import (
     torso_lengths,
 )
 from poses.skeleton import JOINTS
-from poses.tracks import ClipLabel, SampledKeypoints, sample_keypoints
+from poses.tracks import SampledKeypoints, sample_keypoints
 from tests.datamodules.test_base import Dataset, label
 
 LEFT, RIGHT = JOINTS.index("left_wrist"), JOINTS.index("right_wrist")

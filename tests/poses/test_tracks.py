@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from errors import InputError
 from poses.cache.keypoint_cache import PoseTable, Provenance
 from poses.normalisation import Normalisation
-from poses.tracks import ClipLabel, Tracks, build_tracks, codes, phase_times
+from poses.tracks import Tracks, build_tracks
 
 
 def table(*clips: list[list[bool]]) -> PoseTable:
@@ -83,18 +83,3 @@ def test_times_just_below_one_stay_in_the_track() -> None:
     tracks = build_tracks(table([[True] * 7], [[True] * 5]), Normalisation())
     last = np.nextafter(1.0, 0.0)
     assert shown(tracks, tracks.at(np.array([0, 1]), np.array([last, last]))).tolist() == [6, 11]
-
-
-def test_phases_begin_at_relative_times() -> None:
-    label = ClipLabel("a", "x", 1.0, "train", phases=(5, 8))
-    assert phase_times(label, np.arange(3, 13)) == [0.0, 0.2, 0.5, 1.0]
-    assert phase_times(ClipLabel("a", "x", 1.0, "train"), np.arange(3)) == [0.0, 1.0]
-    for phases in ((3, 8), (8, 5), (5, 13), (5, 5)):
-        with pytest.raises(InputError, match=r"clip 'a': phases begin at frames"):
-            phase_times(ClipLabel("a", "x", 1.0, "train", phases=phases), np.arange(3, 13))
-
-
-def test_codes_are_sorted_and_none_is_unknown() -> None:
-    index, names = codes(["b", None, "a", "b"])
-    assert index.tolist() == [1, -1, 0, 1]
-    assert names == ["a", "b"]

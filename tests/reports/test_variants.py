@@ -15,7 +15,7 @@ from reports.tables import compare, difference, interval, table_two
 from reports.variants import Comparison, chosen_scorer, validation_rho
 from run_folder.results import read_result
 from run_folder.runs import read_run
-from scoring.intervals import resampling_weights
+from scoring.metrics import resampling_weights
 from scoring.pooling import rank_normalised
 from scoring.trivial import MEAN_RIDGE, RAW_RIDGE
 from tests.run_folder.made_runs import CLIPS, make_campaign, make_run, rewrite, true_scores

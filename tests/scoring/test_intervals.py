@@ -7,9 +7,8 @@ import torch
 from scipy.stats import bootstrap
 from torch import Tensor
 
-from scoring import intervals
-from scoring.intervals import bootstrap_interval, resampling_weights, rho_statistic
-from scoring.metrics import fisher_mean, spearman
+from scoring import metrics
+from scoring.metrics import bootstrap_interval, fisher_mean, resampling_weights, rho_statistic, spearman
 from tests.scoring.build import scipy_rho
 
 
@@ -116,7 +115,7 @@ def test_interval_is_repeatable_and_does_not_depend_on_chunks(monkeypatch: pytes
     whole = bootstrap_interval(statistic, 20, seed=3)
     assert torch.equal(bootstrap_interval(statistic, 20, seed=3), whole)
     assert not torch.equal(bootstrap_interval(statistic, 20, seed=4), whole)
-    monkeypatch.setattr(intervals, "_WEIGHTS_AT_ONCE", 20 * 128)
+    monkeypatch.setattr(metrics, "_WEIGHTS_AT_ONCE", 20 * 128)
     torch.testing.assert_close(bootstrap_interval(statistic, 20, seed=3), whole)
 
 

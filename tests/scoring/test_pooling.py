@@ -9,8 +9,7 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from scoring.evaluation import ClipTable
-from scoring.intervals import resampling_weights
-from scoring.metrics import FISHER_LIMIT
+from scoring.metrics import FISHER_LIMIT, resampling_weights
 from scoring.pooling import compare_seeds, pool, rank_normalised
 from tests.scoring.build import scipy_rho
 

@@ -6,7 +6,8 @@ import torch
 
 from datamodules.aqa7 import AQA7
 from datamodules.demo import Demo
-from datamodules.sampling.exemplars import ExemplarLoader, ExemplarRule, ExemplarSampler
+from datamodules.sampling.exemplars import ExemplarLoader, ExemplarSampler
+from datamodules.sampling.rules import ExemplarRule
 from errors import InputError
 from poses.cache.feature_cache import FeatureProvenance, write_features
 

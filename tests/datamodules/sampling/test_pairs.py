@@ -10,7 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datamodules.sampling.pairs import PairLoader, PairRule, PairSampler
+from datamodules.sampling.pairs import PairLoader, PairSampler
+from datamodules.sampling.rules import PairRule
 from errors import InputError
 from poses.tracks import Tracks
 

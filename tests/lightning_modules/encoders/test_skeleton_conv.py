@@ -1,12 +1,19 @@
+from collections import Counter
+from typing import cast
+
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
 from torch_geometric.nn import DenseGCNConv, GCNConv
 
-from lightning_modules.encoders.graphs import Graph, edges
-from lightning_modules.encoders.skeleton_conv import SkeletonConv
+from lightning_modules.encoders import GCNEncoder
+from lightning_modules.encoders.skeleton_conv import Graph, Initialisation, SkeletonConv, edges, initialise
+from poses.normalisation import Normalisation
 from poses.skeleton import BONES
+from tests.climbers import climbers
 
+STARTS: tuple[Initialisation, ...] = ("glorot", "linear", "orthogonal", "positive")
 WIDTHS = [(2, 2), (2, 16), (16, 2), (16, 16), (3, 5)]
 
 
@@ -90,3 +97,83 @@ def test_gradients() -> None:
     assert all(p.grad is None for p in layer.parameters())
     layer(poses).sum().backward()
     assert all(p.grad is not None for p in layer.parameters())
+
+
+def reached(edges: tuple[tuple[int, int], ...]) -> set[int]:
+    """Joints that can be walked to from joint 0."""
+    found = {0}
+    for _ in range(15):
+        found |= {joint for edge in edges if found & set(edge) for joint in edge}
+    return found
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_tree_joins_all_joints_with_14_edges(seed: int) -> None:
+    tree = edges("tree", seed)
+    assert len({frozenset(edge) for edge in tree}) == 14
+    assert all(a != b for a, b in tree)
+    assert reached(tree) == set(range(15))
+    assert tree == edges("tree", seed)
+    assert {frozenset(edge) for edge in tree} != {frozenset(bone) for bone in BONES}
+
+
+def test_trees_of_all_kinds_are_as_likely() -> None:
+    # a labelled tree of n joints has joint j as a leaf with probability (1 - 1/n)^(n - 2), and every edge 2/n
+    trees = [edges("tree", seed) for seed in range(3000)]
+    degrees = np.array([np.bincount(np.ravel(tree), minlength=15) for tree in trees])
+    np.testing.assert_allclose((degrees == 1).mean(0), (14 / 15) ** 13, atol=0.04)
+    shares = Counter(frozenset(edge) for tree in trees for edge in tree)
+    assert len(shares) == 105
+    np.testing.assert_allclose([count / 3000 for count in shares.values()], 2 / 15, atol=0.03)
+
+
+def test_the_other_graphs() -> None:
+    assert edges("skeleton", 3) == BONES
+    assert edges("none") == ()
+    assert {frozenset(edge) for edge in edges("full")} == {frozenset((i, j)) for i in range(15) for j in range(i)}
+    assert len(edges("full")) == 105
+
+
+def test_another_graph_is_refused() -> None:
+    wrong: Graph = "ring"  # type: ignore[assignment]
+    with pytest.raises(ValueError, match="choose skeleton, none, tree or full"):
+        edges(wrong)
+
+
+def drawn(initialisation: Initialisation, out: int, into: int, seed: int = 0) -> Tensor:
+    torch.manual_seed(seed)
+    weight = torch.full((out, into), torch.nan)
+    initialise(weight, initialisation)
+    return weight
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (16, 2), (64, 16)])
+def test_each_is_what_it_says(shape: tuple[int, int]) -> None:
+    out, into = shape
+    pyg, linear = GCNConv(into, out, bias=False), nn.Linear(into, out)
+    for layer in (pyg, linear):
+        torch.manual_seed(0)
+        layer.reset_parameters()
+    assert torch.equal(drawn("glorot", out, into), pyg.lin.weight)
+    assert torch.equal(drawn("linear", out, into), linear.weight)
+    assert torch.equal(drawn("positive", out, into), drawn("glorot", out, into).abs())
+    rotation = drawn("orthogonal", out, into).double().numpy()
+    np.testing.assert_allclose(rotation.T @ rotation, np.eye(into), atol=1e-5)  # no input is lost: into <= out
+
+
+def test_another_initialisation_is_refused() -> None:
+    with pytest.raises(ValueError, match="choose glorot, linear, orthogonal or positive"):
+        initialise(torch.zeros(2, 2), cast(Initialisation, "zero"))
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_seeds_that_are_dead_before_the_first_step(start: Initialisation) -> None:
+    # the figures of GCNEncoder's docstring, on a sample of the poses and a fifth of the seeds
+    poses = torch.from_numpy(Normalisation()(climbers(), None)[0])
+    dead = 0
+    for seed in range(40):
+        torch.manual_seed(seed)
+        with torch.inference_mode():
+            embedding = GCNEncoder(initialisation=start)(poses)
+        dead += bool((embedding.amax(0) == embedding.amin(0)).all())
+    assert dead == 0 if start == "positive" else 1 <= dead <= 20

@@ -1,4 +1,4 @@
-"""An encoder that holds no graph: random Fourier features of the whole pose."""
+"""Encoders that hold no graph: the MLP baseline of the paper, and random Fourier features; GCN-PSN's projection."""
 
 import math
 
@@ -7,6 +7,44 @@ from torch import Tensor, nn
 
 from poses.conversion import check_poses
 from poses.skeleton import JOINTS
+
+HIDDEN = (40, 50)
+EMBEDDING = 50
+
+
+def projection(features: int, embedding: int = EMBEDDING) -> nn.Sequential:
+    """Features [..., F] -> 40 -> 50 -> embedding [..., E], ReLU on the hidden layers.
+
+    The output is linear: after a ReLU every cosine similarity is >= 0, the distance of eq. (5) never passes 1 and the
+    margin of 1.35 is never reached (the paper, section III-C, leaves this open).
+    """
+    first, second = HIDDEN
+    return nn.Sequential(
+        nn.Linear(features, first), nn.ReLU(), nn.Linear(first, second), nn.ReLU(), nn.Linear(second, embedding)
+    )
+
+
+class MLPEncoder(nn.Module):
+    """The coordinates of one pose, flattened, straight into GCN-PSN's projection (the paper, section IV-C).
+
+    Args:
+        in_channels: numbers a joint; 2 for normalised coordinates.
+        embedding: length of the embedding; 50 in the paper.
+
+    Shapes:
+        input [..., 15, in_channels] float in [0, 1], output [..., embedding].
+    """
+
+    def __init__(self, in_channels: int = 2, embedding: int = EMBEDDING) -> None:
+        super().__init__()
+        self.in_channels = in_channels
+        self.projection = projection(len(JOINTS) * in_channels, embedding)
+
+    def forward(self, poses: Tensor) -> Tensor:
+        """Poses [..., 15, C] to embeddings [..., E]."""
+        check_poses(poses.shape, self.in_channels)
+        embedding: Tensor = self.projection(poses.flatten(-2))
+        return embedding
 
 
 class Cosine(nn.Module):

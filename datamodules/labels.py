@@ -1,11 +1,61 @@
-"""Splitting clips into parts that share no athlete or event."""
+"""What a dataset says about its clips, and which of them are held out; no two parts share an athlete or event."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from errors import InputError
-from poses.tracks import ClipLabel
+
+Part = Literal["train", "test", "predict"]
+
+
+@dataclass(frozen=True)
+class ClipLabel:
+    """What a dataset's annotations say about one clip.
+
+    Attributes:
+        clip_id: id of the clip in the keypoint cache.
+        action: clips are compared within their action (a sport, a dive number).
+        score: expert score in the dataset's units, higher is better; NaN where unknown.
+        part: official part; `val` is split off "train" later. "predict": to be scored, no score known.
+        group: athlete or event; clips of a group stay on one side of a split.
+        difficulty: degree of difficulty; NaN where there is none.
+        phases: frame numbers, as in the cache, at which the second and later phases begin; strictly increasing.
+        covariates: what is known without looking at the poses; each gives a trivial predictor.
+    """
+
+    clip_id: str
+    action: str
+    score: float
+    part: Part
+    group: str | None = None
+    difficulty: float = float("nan")
+    phases: tuple[int, ...] = ()
+    covariates: Mapping[str, str] = field(default_factory=dict)
+
+
+def phase_times(label: ClipLabel, frames: NDArray[np.int64]) -> list[float]:
+    """Relative times [0, ..., 1] at which the phases of a track begin, and the end.
+
+    Args:
+        label: the clip's label, whose `phases` are frame numbers.
+        frames: [n] frame numbers of the track, increasing.
+
+    Raises:
+        InputError: the phases are not increasing or lie outside the clip.
+    """
+    times = np.searchsorted(frames, np.asarray(label.phases)) / len(frames)
+    bounds = [0.0, *times.tolist(), 1.0]
+    if any(a >= b for a, b in pairwise(bounds)):
+        raise InputError(
+            f"clip {label.clip_id!r}: phases begin at frames {list(label.phases)}, which must increase and lie inside "
+            f"the clip's frames {frames[0]} to {frames[-1]}"
+        )
+    return bounds
 
 
 def hold_out(labels: Sequence[ClipLabel], share: float, seed: int) -> set[str]:

@@ -1,10 +1,10 @@
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datamodules.sampling.splits import hold_out
+from datamodules.labels import ClipLabel, hold_out, phase_times
 from errors import InputError
-from poses.tracks import ClipLabel
 
 
 def labels(actions: list[str], groups: list[str | None]) -> list[ClipLabel]:
@@ -56,3 +56,12 @@ def test_impossible_shares_are_refused(share: float) -> None:
 def test_too_few_clips_are_refused() -> None:
     with pytest.raises(InputError, match="too few"):
         hold_out(labels(["a", "b"], [None, None]), 0.2, 0)
+
+
+def test_phases_begin_at_relative_times() -> None:
+    label = ClipLabel("a", "x", 1.0, "train", phases=(5, 8))
+    assert phase_times(label, np.arange(3, 13)) == [0.0, 0.2, 0.5, 1.0]
+    assert phase_times(ClipLabel("a", "x", 1.0, "train"), np.arange(3)) == [0.0, 1.0]
+    for phases in ((3, 8), (8, 5), (5, 13), (5, 5)):
+        with pytest.raises(InputError, match=r"clip 'a': phases begin at frames"):
+            phase_times(ClipLabel("a", "x", 1.0, "train", phases=phases), np.arange(3, 13))
