@@ -67,7 +67,18 @@ class Given:
 
 def given(words: Sequence[str]) -> list[Given]:
     """Every key and value of the configs that `words` names, then of the words themselves."""
-    files, line = [BASE], []
+    names, line = _sorted_out(words)
+    return [item for path in (BASE, *map(find_config, names)) for item in read(path)] + line
+
+
+def on_the_line(words: Sequence[str]) -> list[Given]:
+    """Every key and value of the words themselves, whatever is in the configs that they name."""
+    return _sorted_out(words)[1]
+
+
+def _sorted_out(words: Sequence[str]) -> tuple[list[str], list[Given]]:
+    """The names of configs, and what the words say themselves."""
+    names, line = [], []
     for i, word in enumerate(words):
         if not re.match(r"--?[a-zA-Z]", word):
             continue
@@ -76,11 +87,11 @@ def given(words: Sequence[str]) -> list[Given]:
             value = words[i + 1] if i + 1 < len(words) and not words[i + 1].startswith("--") else ""
         key = short(key.rstrip("+"))
         if key in ("config", "c"):
-            files += [find_config(value)] if value else []
+            names += [value] if value else []
         else:
             line.append(Given(key, value, "command line"))
             line += _walk(_inline(value), key, "command line", False) if value[:1] in "[{" else []
-    return [item for path in files for item in read(path)] + line
+    return names, line
 
 
 def read(path: Path) -> list[Given]:

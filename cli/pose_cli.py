@@ -1,5 +1,6 @@
 """A LightningCLI over any model and data module, for fit, validate, test and predict."""
 
+import json
 import signal
 import sys
 from collections.abc import Sequence
@@ -13,19 +14,21 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from cli.config_files import BASE, ConfigFile, given
+from cli.config_files import BASE, ConfigFile, given, on_the_line
 from cli.parse_errors import Parser, first_cause
-from errors import InputError
+from errors import InputError, some
 from lightning_modules.callbacks.peer_watch import PeerWatch
 from lightning_modules.callbacks.run_record import RunRecord
 from run_folder.checkpoint_io import load_checkpoint
-from run_folder.layout import BEST, CONFIG, run_of_checkpoint, versions
+from run_folder.layout import BEST, CONFIG, LAST, VERSIONS, reading, run_of_checkpoint, versions
 
 RUN_FOLDER = "run_folder.folder.RunFolder"
 SAME_CLIPS = {
     "root", "cache", "media", "frames_per_clip", "batch_size", "pairs", "seed", "exemplar_pairs", "features",
 }  # fmt: skip
 """Options of data that do not change which clips are in the training part."""
+PLACES = ("root", "cache", "labels_csv", "media", "features")
+"""Options of data that say where they lie."""
 
 
 class PoseCLI(LightningCLI):
@@ -53,8 +56,11 @@ class PoseCLI(LightningCLI):
             print(f"checkpoint: {config.ckpt_path} (the newest such run; --ckpt_path chooses another)", flush=True)
         if config.ckpt_path is not None:
             checkpoint = Path(config.ckpt_path)
-            _check_settings(load_checkpoint(checkpoint), mine, checkpoint, resuming=self.config.subcommand == "fit")
+            saved, resuming = load_checkpoint(checkpoint), self.config.subcommand == "fit"
+            _check_settings(saved, mine, checkpoint, resuming)
             run = run_of_checkpoint(checkpoint)
+            if run is not None and not resuming:
+                _take_places(config, run, yaml.safe_load(saved.get("config", "{}")).get("data"), parser.args)
             for logger in _run_folders(config):
                 logger.init_args.folder = None if run is None else str(run)
 
@@ -108,25 +114,49 @@ def _check_seed(seed: int | bool, words: Sequence[str]) -> None:
 
 
 def _newest_checkpoint(config: Namespace, mine: dict[str, Any]) -> Path:
-    """The best checkpoint of the newest run with this model.
+    """The best checkpoint of the newest run with this model; what is newer is named, and why it is passed over.
 
     Raises:
         InputError: there is none.
     """
     parents = [Path(logger.init_args.save_dir) / logger.init_args.name for logger in _run_folders(config)]
-    others = 0
-    for parent in parents:
-        for _, run in reversed(versions(parent)):
-            found = run / BEST
-            if found.exists() and not _differing(load_checkpoint(found), mine, resuming=False):
-                return found
-            others += found.exists()
+    passed: dict[str, list[str]] = {}
+    for run in (run for parent in parents for _, run in reversed(versions(parent)) if (run / CONFIG).exists()):
+        found = run / BEST
+        with reading(run / CONFIG):
+            saved = load_checkpoint(found) if found.exists() else {"config": (run / CONFIG).read_text("utf-8")}
+            differing = _differing(saved, mine, resuming=False)
+        why = "trained with another model or normalisation" if differing else ""
+        if why or not found.exists():
+            why = why or f"without a best checkpoint, as no validation has ended (--ckpt_path takes {LAST} too)"
+            passed.setdefault(why, []).append(run.name)
+            continue
+        for why, runs in passed.items():
+            print(f"newer, but passed over: {some(runs)}, {why}", flush=True)
+        return found
     where = str(parents[0]) if parents else "runs"
-    more = f" ({others} trained with another model or normalisation)" if others else ""
+    more = "".join(f" ({some(runs)}: {why})" for why, runs in passed.items())
     raise InputError(
         f"no model trained with these settings in {where}{more}; train one with `python run.py fit` and the same "
         "options, or give --ckpt_path"
     )
+
+
+def _take_places(config: Namespace, run: Path, data: Any, words: Sequence[str]) -> None:
+    """Look for `data` of a run where its command said that they lie, except for what `words` say themselves."""
+    path = run / VERSIONS
+    if not path.is_file() or data["class_path"] != config.data.class_path:
+        return
+    with reading(path):
+        command = json.loads(path.read_bytes())["command"]
+    told = {item.key for item in on_the_line(command)} - {item.key for item in on_the_line(words)}
+    places = {name: data["init_args"][name] for name in PLACES if f"data.{name}" in told}
+    places = {name: value for name, value in places.items() if value != config.data.init_args.get(name)}
+    for name, value in places.items():
+        config.data.init_args[name] = value
+    if places:
+        said = ", ".join(f"data.{name} {value}" for name, value in places.items())
+        print(f"data as in the run: {said} (the same options choose others)", flush=True)
 
 
 def _check_settings(saved: dict[str, Any], mine: dict[str, Any], checkpoint: Path, resuming: bool) -> None:
