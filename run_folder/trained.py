@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import torch
 import yaml
@@ -13,6 +13,8 @@ from torch import nn
 from errors import InputError, quoted
 from poses.normalisation import Normalisation
 from run_folder.checkpoint_io import load_checkpoint
+
+Module = TypeVar("Module", bound=nn.Module)
 
 OWN: Final = ("datamodules.", "lightning_modules.", "poses.", "scoring.", "torch.nn.")
 """What the names of classes that settings may name begin with."""
@@ -46,21 +48,33 @@ class Checkpoint:
         arguments = chosen.get("init_args") if isinstance(chosen, dict) else None
         return arguments if isinstance(arguments, dict) else {}
 
-    def part(self, name: str, settings: Any) -> nn.Module:
+    def part(self, name: str) -> Any:
         """A part of the model with its weights, in evaluation mode on the CPU.
 
         Args:
-            name: of the part, with which the names of its weights begin.
-            settings: its class and arguments.
+            name: of the argument of the model, with which the names of its weights begin.
 
         Raises:
             InputError: it cannot be built, or has other weights.
         """
-        module: nn.Module = build_own(nn.Module, settings, f"{self.path}: its {name}")
-        return self.filled(module, name)
+        return self.filled(self.built(nn.Module, name, self.options("model").get(name)), name)
 
-    def filled(self, module: nn.Module, name: str) -> nn.Module:
-        """A part that is built already, see `part`."""
+    def built(self, base: type, name: str, settings: Any, more: Mapping[str, Any] | None = None) -> Any:
+        """An object of the model, from its class and arguments and `more` arguments; weights are at random.
+
+        Raises:
+            InputError: it cannot be built.
+        """
+        if more and isinstance(settings, dict):
+            settings = {**settings, "init_args": {**(settings.get("init_args") or {}), **more}}
+        return build_own(base, settings, f"{self.path}: its {name}")
+
+    def filled(self, module: Module, name: str) -> Module:
+        """A part with its weights.
+
+        Raises:
+            InputError: it has others.
+        """
         start = f"{name}."
         own = {key.removeprefix(start): value for key, value in self._weights.items() if key.startswith(start)}
         try:
@@ -89,8 +103,8 @@ def load_encoder(path: Path) -> nn.Module:
     Raises:
         InputError: no checkpoint, or none whose encoder can be built.
     """
-    checkpoint = Checkpoint(path)
-    return checkpoint.part("encoder", checkpoint.options("model").get("encoder"))
+    encoder: nn.Module = Checkpoint(path).part("encoder")
+    return encoder
 
 
 def build_own(base: type, settings: Any, what: str, everything: bool = True) -> Any:

@@ -1,7 +1,6 @@
 """A trained model as a measure of poses and of clips: what notebooks and `python run.py score` ask."""
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final, cast
@@ -15,10 +14,9 @@ from errors import InputError
 from poses.batches import EmbeddedClips, codes, mean_of_each, score_ranges
 from poses.cache.keypoint_cache import PoseTable
 from poses.conversion import checked_arrays
-from poses.normalisation import Normalisation
 from poses.tracks import build_tracks
 from run_folder.layout import BEST
-from run_folder.trained import Checkpoint, build_own
+from run_folder.trained import Checkpoint
 from scoring.arrays import ArrayT, as_given, as_tensor
 from scoring.distances import cosine_distance, score_from_distance
 from scoring.regression import RegressionScorer
@@ -36,11 +34,16 @@ _AT_ONCE: Final = 64
 
 
 class TrainedModel(nn.Module):
-    """Embeds poses and clips, compares poses, and scores clips by scored ones, as the model was trained to.
+    """Embeds poses and clips, compares poses, and scores clips by scored ones, as the model of a checkpoint does.
+
+    It is on the CPU, until `to` moves it. Nothing in the checkpoint is executed, and no class of others is built.
 
     Poses are [..., 15, 2] in pixels or any other unit, x to the right and y downwards, the joints in the order of
     `poses.JOINTS`, NaN where a joint is missing; they are normalised as they were in training. A list is taken for an
     array. What comes back of poses is a tensor where tensors are given, else an array.
+
+    Args:
+        path: the folder of a run, whose best checkpoint is taken, or a checkpoint, such as `SHIPPED`.
 
     Attributes:
         label: for screen and pictures: what was trained on what.
@@ -51,28 +54,37 @@ class TrainedModel(nn.Module):
         scorers: by which clips are scored, the first standing for the model; none in a checkpoint that holds none.
         moments: at how many relative times a clip is looked at.
         config: the settings of the run.
+
+    Raises:
+        InputError: no checkpoint of this project, or none whose model can be built.
     """
 
-    def __init__(
-        self,
-        label: str,
-        config: Mapping[str, Any],
-        normalisation: Normalisation,
-        encoder: nn.Module | None,
-        temporal_head: nn.Module | None,
-        source: nn.Module | None,
-        scorers: Sequence[ClipScorer],
-        moments: int,
-    ) -> None:
+    def __init__(self, path: str | Path) -> None:
         super().__init__()
-        self.label = label
-        self.config = config
-        self.normalisation = normalisation
-        self.encoder = encoder
-        self.temporal_head = temporal_head
-        self.source = source
-        self.scorers = nn.ModuleList(scorers)
-        self.moments = moments
+        folder = Path(path).is_dir()
+        if folder and not (Path(path) / BEST).is_file():
+            raise InputError(f"{path}: holds no {BEST}; give the folder of a run, such as runs/demo/version_0")
+        checkpoint = Checkpoint(Path(path) / BEST if folder else Path(path))
+        self.config = checkpoint.config
+        self.normalisation = checkpoint.normalisation()
+        self.moments: int = checkpoint.options("data").get("frames_per_clip", _MOMENTS)
+        self.encoder: nn.Module | None = None
+        self.temporal_head: nn.Module | None = None
+        self.source: nn.Module | None = None
+        options, scorers = checkpoint.options("model"), []
+        if options.get("source"):
+            self.source = source = checkpoint.part("source")
+            sizes = {"windows": source.windows, "width": source.width}
+            head = checkpoint.built(nn.Module, "head", options.get("head"), sizes)
+            scorers.append(RegressionScorer(head, options.get("exemplars", 10)))
+        else:
+            self.encoder = checkpoint.part("encoder")
+            if options.get("temporal_head"):
+                self.temporal_head = checkpoint.part("temporal_head")
+        scorers += [checkpoint.built(ClipScorer, "scorer", one) for one in options.get("scorers") or ()]
+        self.scorers = checkpoint.filled(nn.ModuleList(scorers), "scorers")
+        shipped = SHIPPED.is_file() and SHIPPED.read_bytes() == checkpoint.path.read_bytes()
+        self.label = SYNTHETIC_LABEL if shipped else str(path)
         self.eval()
 
     # Poses --------------------------------------------------------------------------------------------------------
@@ -137,7 +149,7 @@ class TrainedModel(nn.Module):
 
     def embed_clips(self, clips: Clips) -> npt.NDArray[np.float32]:
         """Embeddings [N, S, E] of the tracks of clips, see `score_clips`, at the S moments that scorers compare."""
-        return self._embed_content(self._content(clips)[0]).cpu().numpy()
+        return self._embedded(self._content(clips)[0]).cpu().numpy()
 
     def score_clips(
         self,
@@ -201,7 +213,7 @@ class TrainedModel(nn.Module):
             "score_range": torch.from_numpy(score_ranges(score.numpy()[there], own[:m][there], own))[clip],
             "phases": torch.tensor([[0.0, 1.0]], dtype=torch.float64).expand(len(clip), 2),
             "covariates": clip.new_empty(len(clip), 0),
-            "embedding": self._embed_content(content),
+            "embedding": self._embedded(content),
             "poses": content,
         }
         tracks = EmbeddedClips(**{name: values.to(self._device) for name, values in facts.items()})
@@ -227,56 +239,12 @@ class TrainedModel(nn.Module):
         return torch.from_numpy(tracks.poses[tracks.moments(self.moments)]), torch.from_numpy(tracks.clip)
 
     @torch.no_grad()
-    def _embed_content(self, content: Tensor) -> Tensor:
-        return torch.cat([self._network(part.to(self._device)) for part in content.split(_AT_ONCE)])
-
-    def _network(self, content: Tensor) -> Tensor:
-        if self.source is not None:
-            return cast(Tensor, self.source(content))
-        embedding = cast(nn.Module, self.encoder)(content)
-        return cast(Tensor, embedding if self.temporal_head is None else self.temporal_head(embedding))
+    def _embedded(self, content: Tensor) -> Tensor:
+        parts = [part for part in (self.source, self.encoder, self.temporal_head) if part is not None]
+        network = nn.Sequential(*parts)
+        return torch.cat([network(part.to(self._device)) for part in content.split(_AT_ONCE)])
 
 
 def load_model(path: str | Path) -> TrainedModel:
-    """A trained model, on the CPU, from its checkpoint alone.
-
-    Only classes of this project and of `torch.nn` are built, and nothing in the file is executed.
-
-    Args:
-        path: the folder of a run, whose best checkpoint is taken, or a checkpoint, such as `SHIPPED`.
-
-    Raises:
-        InputError: no checkpoint of this project, or none whose model can be built.
-    """
-    place = Path(path)
-    if place.is_dir() and not (place / BEST).is_file():
-        raise InputError(f"{path}: holds no {BEST}; give the folder of a run, such as runs/demo/version_0")
-    checkpoint = Checkpoint(place / BEST if place.is_dir() else place)
-    options = checkpoint.options("model")
-    encoder = temporal_head = source = None
-    scorers: list[ClipScorer] = []
-    if options.get("source") is not None:
-        source = cast(Any, checkpoint.part("source", options["source"]))
-        head = dict(options.get("head") or {})
-        head["init_args"] = {**(head.get("init_args") or {}), "windows": source.windows, "width": source.width}
-        made = build_own(nn.Module, head, f"{checkpoint.path}: its head")
-        scorers.append(RegressionScorer(made, options.get("exemplars", 10)))
-    else:
-        encoder = checkpoint.part("encoder", options.get("encoder"))
-        if options.get("temporal_head") is not None:
-            temporal_head = checkpoint.part("temporal_head", options["temporal_head"])
-    what = f"{checkpoint.path}: one of its scorers"
-    scorers += [build_own(ClipScorer, settings, what) for settings in options.get("scorers") or ()]
-    for index, scorer in enumerate(scorers):
-        checkpoint.filled(scorer, f"scorers.{index}")
-    shipped = hashlib.sha256(SHIPPED.read_bytes()).digest() if SHIPPED.is_file() else None
-    return TrainedModel(
-        SYNTHETIC_LABEL if hashlib.sha256(checkpoint.path.read_bytes()).digest() == shipped else str(path),
-        checkpoint.config,
-        checkpoint.normalisation(),
-        encoder,
-        temporal_head,
-        source,
-        scorers,
-        checkpoint.options("data").get("frames_per_clip", _MOMENTS),
-    )
+    """The trained model of a run's folder or of a checkpoint, see `TrainedModel`."""
+    return TrainedModel(path)

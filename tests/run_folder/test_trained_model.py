@@ -323,7 +323,7 @@ def test_a_normalisation_that_is_none_is_refused(options: dict, tmp_path: Path) 
         ({"encoder": {**ENCODER, "init_args": {"activation": "antigravity.Fly"}}}, "'antigravity.Fly', no class"),
         ({"encoder": {**ENCODER, "init_args": {"channels": 4}}}, "its encoder has other weights"),
         ({"encoder": {**ENCODER, "init_args": {"channels": 0}}}, "its encoder cannot be built: .*at least 1"),
-        ({"scorers": [{"class_path": "torch.nn.Linear"}]}, "one of its scorers cannot be built"),
+        ({"scorers": [{"class_path": "torch.nn.Linear"}]}, "its scorer cannot be built"),
         ({"source": COORDINATES["init_args"]["source"]}, "its head names no class"),
     ],
 )
