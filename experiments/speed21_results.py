@@ -1,11 +1,13 @@
 """SPEED21: Table II, CoRe, TPT and ST-GCN, the search for an encoder and the ablations, and the reports on them.
 
 `python -m experiments.speed21_results --root data/speed21` trains and tests every model (five seeds, five folds, by
-climber; the models of Table II, CoRe, TPT, ST-GCN and the best one by event too) and writes docs/results/speed21 and
-docs/results/speed21_by_event. Killed and started again it goes on where it was.
+climber; the models of Table II, CoRe, TPT, ST-GCN and the best one by event too) and writes a report on either kind of
+folds below runs/reports. Killed and started again it goes on where it was. `--figures docs/results/figures` also keeps
+the figures that docs/results/README.md shows.
 """
 
 import argparse
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,6 +45,15 @@ CAMPAIGNS = (
     Campaign("event/baselines", ("baselines",), ("--data.folds=event",), "speed21_by_event"),
     Campaign("ablations", AXES, (), "speed21"),
 )
+FIGURES = {
+    "encoders.svg": "d0c0-rho.svg",
+    "learning-gcn-psn.svg": "d0c1-learning-1.svg",
+    "opposite-side.svg": "d0c1-robustness-4.svg",
+    "scatter-best.png": "d0c2-scatter-0-0.png",
+    "graph.svg": "d0c4-rho.svg",
+    "attention-tpt.png": "d0c10-attention-9.png",
+}
+"""Those of the report by climber that docs/results keeps. What shows single clips is PNG: nobody reads them out of it."""
 TITLES = {
     "speed21": "GCN-PSN and others on SPEED21, folds by climber",
     "speed21_by_event": "GCN-PSN and others on SPEED21, folds by event",
@@ -58,7 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--root", default="data/speed21", help="SPEED21 (%(default)s)")
     parser.add_argument("--runs", type=Path, default=Path("runs/speed21"), help="all runs (%(default)s)")
-    parser.add_argument("--output", type=Path, default=Path("docs/results"), help="of the reports (%(default)s)")
+    parser.add_argument("--output", type=Path, default=Path("runs/reports"), help="of the reports (%(default)s)")
+    parser.add_argument("--figures", type=Path, help="folder for the figures that docs/results shows; none if not given")
     options = parser.parse_args(arguments)
     codes = []
     for campaign in CAMPAIGNS:
@@ -70,6 +82,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, title in TITLES.items():
         folders = [str(options.runs / campaign.folder) for campaign in CAMPAIGNS if campaign.report == name]
         codes.append(run.main(["report", *folders, f"--output={options.output / name}", f"--title={title}"]))
+    if options.figures is not None:
+        options.figures.mkdir(parents=True, exist_ok=True)
+        for name, figure in FIGURES.items():
+            shutil.copyfile(options.output / "speed21" / "figures" / figure, options.figures / name)
     return next((code for code in codes if code), 0)
 
 

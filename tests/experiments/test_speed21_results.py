@@ -6,6 +6,7 @@ import pytest
 import run
 from cli.config_files import CONFIGS
 from experiments import speed21_results
+from tests.conftest import REPO
 
 
 @pytest.fixture
@@ -32,6 +33,17 @@ def test_every_shipped_ablation_is_run_and_reported(said: list[list[str]]) -> No
     told = {word.removeprefix("--output=") for words in ablations for word in words if word.startswith("--output=")}
     assert {str(Path(word)) for words in reports for word in words if word.startswith("r/")} == told
     assert ["--data.folds=event" in words for words in ablations] == [False, False, True, False, True, False]
+
+
+def test_the_figures_that_docs_show_are_kept(said: list[list[str]], tmp_path: Path) -> None:
+    figures = tmp_path / "reports" / "speed21" / "figures"
+    figures.mkdir(parents=True)
+    for name in speed21_results.FIGURES.values():
+        (figures / name).write_text(name)
+    assert speed21_results.main(["--output", str(tmp_path / "reports"), "--figures", str(tmp_path / "kept")]) == 0
+    kept = {path.name: path.read_text() for path in (tmp_path / "kept").iterdir()}
+    assert kept == speed21_results.FIGURES
+    assert set(kept) == {path.name for path in (REPO / "docs" / "results" / "figures").iterdir()}
 
 
 def test_wrong_input_ends_it(said: list[list[str]]) -> None:
