@@ -1,1 +1,1 @@
-"""Datasets, the keypoint cache, the skeleton and the pairs that train on them."""
+"""Datasets, and the pairs, exemplars and splits that are drawn from them."""

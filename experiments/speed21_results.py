@@ -53,7 +53,7 @@ FIGURES = {
     "graph.svg": "d0c4-rho.svg",
     "attention-tpt.png": "d0c10-attention-9.png",
 }
-"""Those of the report by climber that docs/results keeps. What shows single clips is PNG: nobody reads them out of it."""
+"""Those of the report by climber that docs/results keeps; what shows single clips is PNG: nobody reads them off."""
 TITLES = {
     "speed21": "GCN-PSN and others on SPEED21, folds by climber",
     "speed21_by_event": "GCN-PSN and others on SPEED21, folds by event",
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--root", default="data/speed21", help="SPEED21 (%(default)s)")
     parser.add_argument("--runs", type=Path, default=Path("runs/speed21"), help="all runs (%(default)s)")
     parser.add_argument("--output", type=Path, default=Path("runs/reports"), help="of the reports (%(default)s)")
-    parser.add_argument("--figures", type=Path, help="folder for the figures that docs/results shows; none if not given")
+    parser.add_argument("--figures", type=Path, help="folder for the figures that docs/results shows; else none")
     options = parser.parse_args(arguments)
     codes = []
     for campaign in CAMPAIGNS:

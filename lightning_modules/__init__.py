@@ -1,1 +1,1 @@
-"""Encoders (pure modules) and the thin Lightning module, callbacks and run folder around them."""
+"""Encoders, sources and heads (pure modules), and the thin LightningModules and callbacks around them."""

@@ -35,7 +35,7 @@ def test_a_dataset_has_its_config_fixture_and_help(dataset: type[PoseDataModule]
     assert dataset.how_to_get
     assert "Args:" in (inspect.getdoc(dataset) or "")
     assert dataset.synthetic or (REPO / "tests" / "data" / name / "make.py").exists()
-    assert f"`{name}.yaml`" in (REPO / "README.md").read_text()
+    assert f"`{name}.yaml`" in (REPO / "docs" / "data.md").read_text()
 
 
 @pytest.mark.parametrize("encoder", classes(lightning_modules.encoders, nn.Module))
