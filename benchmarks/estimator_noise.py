@@ -20,10 +20,9 @@ from extraction.detectors.given_boxes import GivenBoxes
 from extraction.estimators.blazepose_estimator import BlazePoseEstimator
 from extraction.people.clip_poses import ClipPoses
 from extraction.pipeline import Pipeline
-from poses.conversion import convert
 from poses.normalisation import Normalisation
 from poses.perturbations import NECK, PAIRS, PELVIS, joint_kind
-from poses.skeleton import JOINTS, KEYPOINTS
+from poses.skeleton import JOINTS, KEYPOINTS, convert
 
 LAYOUTS = {"coco": "coco17", "humanart": "coco17", "mpii": "mpii16"}
 FACE = 3  # points of COCO's five that must be annotated: an ear alone is no middle of the head

@@ -14,7 +14,7 @@ from datamodules.base import PoseDataModule
 from datamodules.labels import ClipLabel
 from errors import InputError, quoted
 from poses.cache.keypoint_cache import Provenance, check_clip_id, clip_path, read_clip, write_clip
-from poses.conversion import convert
+from poses.skeleton import convert
 
 ACTION = "speed climbing"
 FOLD_COUNT = 5

@@ -19,8 +19,7 @@ from extraction.reading.background import ahead
 from extraction.reading.frames import read_frames
 from extraction.reading.media import ClipMedia
 from extraction.types import Crop, Detector, Estimator, Floats, Frame, Image, Keypoints, People, Prepares
-from poses.conversion import convert
-from poses.skeleton import JOINTS
+from poses.skeleton import JOINTS, convert
 
 CHUNK = 8
 """Frames of a clip that are read and searched for people at once."""

@@ -10,8 +10,7 @@ from drawing.pictures import counted
 from feedback.embedded_clips import LEAST_JOINTS, Fit, usable
 from feedback.subjects import Subject
 from feedback.views import Views, clearly_differ, views
-from poses.conversion import flip
-from poses.skeleton import JOINTS
+from poses.skeleton import JOINTS, flip
 from run_folder.trained_model import TrainedModel
 
 OFTEN: Final = 0.5

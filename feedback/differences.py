@@ -11,8 +11,7 @@ from torch import Tensor
 from feedback.explanations import PARTS, Explanation, bone_differences, explain, telling
 from feedback.views import Views, views
 from feedback.words import SIDES, finding
-from poses.conversion import flip
-from poses.skeleton import BONES
+from poses.skeleton import BONES, flip
 from run_folder.trained_model import TrainedModel
 
 FINDINGS: Final = 3

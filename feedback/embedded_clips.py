@@ -11,7 +11,7 @@ from torch import Tensor
 from errors import InputError
 from feedback.subjects import Subject
 from feedback.warping import warping_path
-from poses.conversion import flip
+from poses.skeleton import flip
 from run_folder.trained_model import TrainedModel
 from scoring.distances import pairwise_distance, score_from_distance
 

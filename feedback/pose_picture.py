@@ -18,7 +18,7 @@ from feedback.drawn_poses import Mark, Person, comparison_figure
 from feedback.single_poses import PoseReport
 from feedback.subjects import Subject
 from feedback.verdict import Report
-from poses.conversion import flip
+from poses.skeleton import flip
 
 Images = Mapping[tuple[ClipMedia, int], Image]
 """By clip and frame number."""

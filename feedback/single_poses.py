@@ -18,8 +18,7 @@ from feedback.subjects import Subject
 from feedback.verdict import Report
 from feedback.views import clearly_differ
 from feedback.words import joint_names
-from poses.conversion import flip
-from poses.skeleton import BONES, JOINTS
+from poses.skeleton import BONES, JOINTS, flip
 from run_folder.trained_model import TrainedModel
 
 TORSO: Final = (JOINTS.index("pelvis"), JOINTS.index("neck"))

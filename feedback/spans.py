@@ -11,8 +11,8 @@ from torch import Tensor
 from feedback.embedded_clips import usable
 from feedback.repetitions import find_repetitions
 from feedback.subjects import Subject
-from poses.conversion import flip
 from poses.normalisation import Normalisation
+from poses.skeleton import flip
 from run_folder.trained_model import TrainedModel
 
 MIRROR_GAIN = 1.05

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from poses.cache.keypoint_cache import PoseTable, read_cache
-    from poses.conversion import convert, flip
     from poses.normalisation import Normalisation
-    from poses.skeleton import BONES, JOINTS, KEYPOINTS
+    from poses.skeleton import BONES, JOINTS, KEYPOINTS, convert, flip
 
 __all__ = ["BONES", "JOINTS", "KEYPOINTS", "Normalisation", "PoseTable", "convert", "flip", "read_cache"]
 
 
 def __getattr__(name: str) -> Any:
-    for module in ("skeleton", "conversion", "normalisation", "cache.keypoint_cache"):
+    for module in ("skeleton", "normalisation", "cache.keypoint_cache"):
         if name in __all__ and hasattr(found := import_module(f"poses.{module}"), name):
             return getattr(found, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
 
 from errors import InputError
-from poses.conversion import checked_arrays, found, joints_first, joints_last
-from poses.skeleton import BONES, JOINTS, adjacency
+from poses.skeleton import BONES, JOINTS, adjacency, checked_arrays, found, joints_first, joints_last
 
 ArrayT = TypeVar("ArrayT")
 

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from errors import InputError
 from poses.batches import EmbeddedClips, codes, mean_of_each, score_ranges
 from poses.cache.keypoint_cache import PoseTable
-from poses.conversion import checked_arrays
+from poses.skeleton import checked_arrays
 from poses.tracks import build_tracks
 from run_folder.layout import BEST
 from run_folder.trained import Checkpoint
-from scoring.arrays import ArrayT, as_given, as_tensor
 from scoring.distances import cosine_distance, score_from_distance
+from scoring.metrics import ArrayT, as_given, as_tensor
 from scoring.regression import RegressionScorer
 from scoring.scorers import ClipScorer
 

@@ -5,13 +5,13 @@ How sure such a number is: `bootstrap_interval`, by clip and by group.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from scoring.arrays import ArrayT, as_given, as_tensor
-
+ArrayT = TypeVar("ArrayT")
 Statistic = Callable[[Tensor], Tensor]
 """From weights [B, n], how often each clip occurs in each of B resamples, to values [B, ...]; NaN where undefined."""
 
@@ -22,6 +22,28 @@ FISHER_LIMIT = 0.999
 
 An exact +-1 occurs only where an action has a handful of clips; artanh(1) would let it outvote every other action.
 """
+
+
+def as_tensor(name: str, given: Any) -> Tensor:
+    """What was given as a floating tensor.
+
+    Args:
+        name: what it is, for the error message.
+        given: a tensor, an array or a list.
+
+    Raises:
+        ValueError: it does not hold numbers.
+    """
+    try:
+        tensor = given if isinstance(given, Tensor) else torch.tensor(np.asarray(given))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{name}: give numbers, as tensors, arrays or lists ({error})") from None
+    return tensor if tensor.is_floating_point() else tensor.double()
+
+
+def as_given(result: Tensor, *given: ArrayT) -> ArrayT:
+    """An array in the place of the tensor where no tensor was given, or a number where it is a single one."""
+    return cast(ArrayT, result if any(isinstance(one, Tensor) for one in given) else result.cpu().numpy()[()])
 
 
 def ranks(values: Tensor) -> Tensor:

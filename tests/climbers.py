@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from poses.conversion import convert
+from poses.skeleton import convert
 from tests.conftest import shared_data
 
 

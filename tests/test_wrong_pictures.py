@@ -18,7 +18,7 @@ import run
 from extraction.ledger import FOLDER
 from extraction.types import Floats
 from poses.cache.keypoint_cache import list_clips, read_clip
-from poses.conversion import convert
+from poses.skeleton import convert
 from tests.commands.test_extract import contents, make_media, words
 from tests.conftest import REPO, heed_interrupts
 from tests.extraction.fakes import keypoints_of, write_photograph

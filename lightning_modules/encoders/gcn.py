@@ -4,8 +4,7 @@ from torch import Tensor, nn
 
 from lightning_modules.encoders.skeleton_conv import Graph, Initialisation, SkeletonConv
 from lightning_modules.encoders.without_graph import EMBEDDING, projection
-from poses.conversion import check_poses
-from poses.skeleton import JOINTS
+from poses.skeleton import JOINTS, check_poses
 
 
 class GCNEncoder(nn.Module):

@@ -7,8 +7,7 @@ from torch import Tensor, nn
 
 from lightning_modules.encoders.skeleton_conv import Graph, SkeletonConv
 from lightning_modules.encoders.without_graph import EMBEDDING
-from poses.conversion import check_poses
-from poses.skeleton import BONES, JOINTS
+from poses.skeleton import BONES, JOINTS, check_poses
 
 ROOT: Final = JOINTS.index("pelvis")
 

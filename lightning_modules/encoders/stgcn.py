@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_modules.encoders.without_graph import EMBEDDING
-from poses.conversion import check_poses
-from poses.skeleton import BONES, JOINTS
+from poses.skeleton import BONES, JOINTS, check_poses
 
 CENTRE: Final = JOINTS.index("pelvis")
 SUBSETS: Final = ("root", "centripetal", "centrifugal")

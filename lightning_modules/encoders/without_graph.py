@@ -5,8 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from poses.conversion import check_poses
-from poses.skeleton import JOINTS
+from poses.skeleton import JOINTS, check_poses
 
 HIDDEN = (40, 50)
 EMBEDDING = 50

@@ -24,8 +24,7 @@ from poses.cache.clip_files import (
     write_file,
 )
 from poses.cache.keypoint_cache_file import KEYPOINTS, ClipRows, Provenance, decode, encode, provenance_of, to_rows
-from poses.conversion import check_poses
-from poses.skeleton import JOINTS
+from poses.skeleton import JOINTS, check_poses
 
 __all__ = [
     "SUFFIX",

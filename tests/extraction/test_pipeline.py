@@ -13,8 +13,7 @@ from extraction.people.clip_poses import ClipPoses, FailedClip
 from extraction.pipeline import CHUNK, Pipeline, extract_clip
 from extraction.reading.media import ClipMedia
 from extraction.types import Crop, Floats, Frame, Image, Keypoints, People
-from poses.conversion import convert
-from poses.skeleton import JOINTS
+from poses.skeleton import JOINTS, convert
 from tests.extraction.fakes import (
     SIDE,
     BarDetector,

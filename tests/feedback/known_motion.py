@@ -12,8 +12,7 @@ from datamodules.speed21 import read_metadata, read_skeletons, skeleton_path
 from datamodules.synthetic_motion.synthetic import perform
 from feedback.explanations import PARTS, angles, turned
 from feedback.subjects import Subject
-from poses.conversion import convert
-from poses.skeleton import JOINTS
+from poses.skeleton import JOINTS, convert
 
 Floats = NDArray[np.float64]
 

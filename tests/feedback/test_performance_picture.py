@@ -14,7 +14,7 @@ from feedback.measure import load_measure
 from feedback.performance_picture import performance_picture
 from feedback.performances import compare_performances
 from feedback.subjects import Subject
-from poses.conversion import flip
+from poses.skeleton import flip
 from run_folder.trained_model import TrainedModel
 from tests.feedback.known_motion import filmed, in_a_row, subject, turned_by
 from tests.feedback.stick_video import stick_video

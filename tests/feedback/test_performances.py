@@ -14,7 +14,7 @@ from feedback.measure import load_measure
 from feedback.performances import compare_performances, percentile
 from feedback.subjects import Subject
 from poses.batches import EmbeddedClips
-from poses.conversion import flip
+from poses.skeleton import flip
 from run_folder.trained_model import TrainedModel
 from scoring.alignment import DTWAlignment
 from tests.feedback.known_motion import at_speed, climb, filmed, generated, in_a_row, subject, turned_by

@@ -9,8 +9,7 @@ from errors import InputError
 from feedback.measure import load_measure
 from feedback.performances import Mirror
 from feedback.single_poses import compare_poses
-from poses.conversion import flip
-from poses.skeleton import BONES, JOINTS
+from poses.skeleton import BONES, JOINTS, flip
 from run_folder.trained_model import TrainedModel
 from scoring.distances import cosine_distance
 from tests.feedback.people import pose, subject

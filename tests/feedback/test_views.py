@@ -6,8 +6,7 @@ from torch import Tensor
 from datamodules.synthetic_motion.synthetic import perform
 from datamodules.synthetic_motion.synthetic_actions import ACTIONS
 from feedback.views import Views, clearly_differ, least_difference, views
-from poses.conversion import flip
-from poses.skeleton import FLIP, JOINTS
+from poses.skeleton import FLIP, JOINTS, flip
 
 
 @pytest.fixture(scope="module")

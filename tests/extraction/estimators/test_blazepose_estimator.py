@@ -13,8 +13,7 @@ from extraction.pipeline import Pipeline, extract_clip
 from extraction.reading.media import ClipMedia
 from extraction.types import Crop, Floats, Frame, Image, Keypoints
 from extraction.weights.blazepose_weights import blazepose_file
-from poses.conversion import convert
-from poses.skeleton import JOINTS, KEYPOINTS
+from poses.skeleton import JOINTS, KEYPOINTS, convert
 from tests.conftest import shared_data
 from tests.extraction.annotated_people import annotated
 

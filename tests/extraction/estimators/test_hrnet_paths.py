@@ -14,7 +14,7 @@ if importlib.util.find_spec("mmpose") is None:
 import run
 from extraction.ledger import FOLDER
 from poses.cache.keypoint_cache import list_clips, read_cache, read_provenance
-from poses.conversion import convert
+from poses.skeleton import convert
 from tests.conftest import shared_data
 from tests.refusal import assert_one_line
 

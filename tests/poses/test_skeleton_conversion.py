@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from errors import InputError
-from poses.conversion import check_poses, convert, flip
-from poses.skeleton import JOINTS, KEYPOINTS, Source
+from poses.skeleton import JOINTS, KEYPOINTS, Source, check_poses, convert, flip
 from tests.conftest import shared_data
 
 SOURCES: tuple[Source, ...] = get_args(Source)
