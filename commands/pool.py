@@ -7,8 +7,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from commands import OptionParser
-from lightning_modules.callbacks.evaluation_report import print_table
-from run_folder.results import RunResult, folds_of, read_result, tables_of
+from drawing.evaluation_table import print_table
+from run_folder.pooled_runs import folds_of, tables_of
+from run_folder.results import RunResult, read_result
 from scoring.evaluation import Evaluation, evaluate_table
 from scoring.pooling import pool
 from scoring.trivial import UNCALIBRATED
@@ -39,7 +40,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def pooled_evaluation(results: Sequence[RunResult], folds: Sequence[Sequence[int]], by_rank: set[str]) -> Evaluation:
     """The metrics of the union of the runs' test parts; `by_rank` are the predictors that are pooled by rank."""
-    tables, actions = tables_of(results)
+    tables, actions = tables_of([result.columns for result in results])
     return evaluate_table(
         pool([[tables[index] for index in fold] for fold in folds], by_rank),
         headline=results[0].metrics["headline"],

@@ -1,12 +1,9 @@
 """The figure of an evaluation: predictions against scores, rho of every predictor, pairs of poses and their scores."""
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from torch import Tensor
@@ -14,40 +11,18 @@ from torch import Tensor
 from drawing.pictures import counted, shorten
 from drawing.stick_figures import INK, draw_pose
 from poses.batches import EmbeddedClips
-from scoring.distances import cosine_distance, is_collapsed, score_from_distance
+from scoring.distances import is_collapsed
 from scoring.evaluation import Evaluation, Row
 from scoring.metrics import ranks
+from scoring.pose_pairs import LEVELS, PosePair, pick_pairs
 
 PANELS: Final = 6
 """Actions that get a panel of their own."""
-
-RANDOM_PAIRS: Final = 20_000
-"""Pairs of poses among which those to show are looked for."""
-
-LEVELS: Final = ("high", "medium", "low")
-"""How alike the pairs of `pick_pairs` are, in their order."""
 
 _MODEL: Final = "#0072B2"
 _TRIVIAL: Final = "#7A7A7A"
 _WARNING: Final = "#B33A00"
 _FAINT: Final = "#D9D9D9"
-
-
-@dataclass(frozen=True)
-class PosePair:
-    """Two poses of different clips.
-
-    Attributes:
-        tracks: indices of the two tracks.
-        times: indices of the poses in their tracks.
-        score: how alike they are by eq. (6), in (0, 100].
-        above: share of the random pairs that score less, in [0, 1).
-    """
-
-    tracks: tuple[int, int]
-    times: tuple[int, int]
-    score: float
-    above: float
 
 
 def evaluation_figure(
@@ -81,104 +56,6 @@ def evaluation_figure(
     _draw_rhos(right, evaluation, shown)
     _draw_pairs(lower, scored, action_names)
     return figure
-
-
-def pick_pairs(scored: EmbeddedClips, seed: int = 0) -> list[PosePair]:
-    """Pairs of poses of high, of medium and of low similarity, among random pairs of different clips.
-
-    High is the 99th percentile of the scores, low the 5th; medium is nearest to the middle between the two (the median
-    will not do: a trained model gives most pairs of poses next to nothing).
-
-    Args:
-        scored: N tracks.
-        seed: of the random pairs; the same seed gives the same pairs.
-
-    Returns:
-        Three different pairs, high first; fewer where there are not as many.
-    """
-    ends, scores = random_pairs(scored, seed)
-    if not len(scores):
-        return []
-    times = scored.embedding.shape[1]
-    low, high = scores.quantile(torch.tensor([0.05, 0.99], dtype=scores.dtype)).tolist()
-    chosen: list[int] = []
-    for target in (high, (low + high) / 2, low):
-        nearest = (scores - target).abs().argsort(stable=True)[: len(chosen) + 1].tolist()
-        chosen += [index for index in nearest if index not in chosen][:1]
-    return [pose_pair(index, ends, scores, times) for index in chosen]
-
-
-def pose_pair(index: int, ends: Tensor, scores: Tensor, times: int) -> PosePair:
-    """One of the pairs that `random_pairs` gives, of tracks of so many poses."""
-    one, other = ends[:, index].tolist()
-    above = float((scores < scores[index]).double().mean())
-    return PosePair((one // times, other // times), (one % times, other % times), float(scores[index]), above)
-
-
-def random_pairs(scored: EmbeddedClips, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Random pairs of poses of different clips and their scores by eq. (6), `RANDOM_PAIRS` at most, none twice.
-
-    Args:
-        scored: N tracks of T poses.
-        seed: the same seed gives the same pairs.
-
-    Returns:
-        The two poses of each pair [2, P], numbered through all tracks: track x T + time; and the scores [P].
-    """
-    n, times = scored.embedding.shape[:2]
-    if not scored.poses.shape[1]:  # the data are features: there is nothing to show
-        n = 0
-    if n < 2 or not times:
-        return torch.empty(2, 0, dtype=torch.int64), torch.empty(0, dtype=torch.float64)
-    generator = torch.Generator().manual_seed(seed)
-
-    def draw(end: int) -> Tensor:
-        return torch.randint(end, (RANDOM_PAIRS,), generator=generator)
-
-    # a pair has one order and one number, so that none occurs twice
-    first, poses = draw(n), n * times
-    one, other = first * times + draw(times), (first + 1 + draw(n - 1)) % n * times + draw(times)
-    numbers = (torch.minimum(one, other) * poses + torch.maximum(one, other)).unique()
-    ends = torch.stack([numbers // poses, numbers % poses])
-    clip = scored.clip.cpu()[ends // times]
-    ends = ends[:, clip[0] != clip[1]]
-    a, b = scored.embedding.flatten(0, 1)[ends.to(scored.embedding.device)].double()
-    scores = score_from_distance(cosine_distance(a, b)).cpu()
-    return ends[:, scores.isfinite()], scores[scores.isfinite()]
-
-
-def pairs_to_json(scored: EmbeddedClips, clip_names: Sequence[str], action_names: Sequence[str]) -> dict[str, Any]:
-    """The pairs of `pick_pairs` with their poses, for a file: reports draw them again without the dataset.
-
-    Args:
-        scored: N tracks.
-        clip_names: by clip index.
-        action_names: by action index.
-
-    Returns:
-        {"pairs": [...]}, each with its "level" (high, medium, low), "score", "above", and for both poses "clips",
-        "actions", "times" (middle of the part of the clip, in 0..1) and "poses" (as the model sees them, y down).
-    """
-
-    def pose(track: int, time: int) -> list[list[float | None]]:
-        xy = scored.middle_poses[track, time, :, :2].double().cpu()
-        return [[round(value, 4) if math.isfinite(value) else None for value in joint] for joint in xy.tolist()]
-
-    moments = scored.embedding.shape[1]
-    return {
-        "pairs": [
-            {
-                "level": level,
-                "score": pair.score,
-                "above": pair.above,
-                "clips": [clip_names[int(scored.clip[track])] for track in pair.tracks],
-                "actions": [action_names[int(scored.action[track])] for track in pair.tracks],
-                "times": [(time + 0.5) / moments for time in pair.times],
-                "poses": [pose(track, time) for track, time in zip(pair.tracks, pair.times, strict=True)],
-            }
-            for level, pair in zip(LEVELS, pick_pairs(scored), strict=False)
-        ]
-    }
 
 
 # Predictions against scores -------------------------------------------------------------------------------------------

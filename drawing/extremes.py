@@ -7,10 +7,10 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
-from drawing.evaluation_figure import PosePair, pose_pair, random_pairs
 from drawing.pictures import shorten_middle
 from drawing.stick_figures import INK, draw_pose
 from poses.batches import EmbeddedClips
+from scoring.pose_pairs import PosePair, pose_pair, random_pairs
 
 # one colour a person; Okabe and Ito's blue and orange
 _FIRST: Final = "#0072B2"

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from errors import InputError
-from run_folder.results import read_result, tables_of
+from run_folder.pooled_runs import tables_of
+from run_folder.results import read_result
 from scoring.pooling import compare_seeds, pool
 
 FOLDS = ("climber", "event")
@@ -71,7 +72,7 @@ def predictions(folder: Path, scorer: str) -> tuple[Tensor, Tensor, Tensor]:
     if not folders:
         raise InputError(f"{folder}: no tested runs; make them with python -m experiments.speed21_results")
     results = [read_result(path) for paths in folders.values() for path in paths]
-    tables = iter(tables_of(results)[0])
+    tables = iter(tables_of([result.columns for result in results])[0])
     seeds = [pool([[next(tables)] for _ in paths], results[0].uncalibrated) for paths in folders.values()]
     said = torch.stack([table.predictions[scorer] for table in seeds])
     return said, seeds[0].score, seeds[0].group

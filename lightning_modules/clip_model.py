@@ -1,7 +1,7 @@
 """What every model that scores clips shares: embedding, gathering, scoring and judging them."""
 
-from collections.abc import Sequence
-from typing import Any, ClassVar, Literal, Protocol, cast
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Protocol, cast
 
 import torch
 from lightning import LightningModule
@@ -13,26 +13,22 @@ from lightning_modules.collector import ClipCollector
 from poses.batches import ClipBatch, EmbeddedClips, Kind
 from run_folder.history import BEST_RHO, COLLAPSED, RHO, SPREAD, rho_of
 from run_folder.layout import CONFIG
+from run_folder.results import ClipNames
 from scoring.distances import is_collapsed, spread
-from scoring.evaluation import Evaluation, evaluate
+from scoring.evaluation import Evaluation, Headline, clip_table, evaluate
 from scoring.scorers import ClipScorer
-from scoring.selection import headline_rho
 
 
-class ClipSource(Protocol):
+class ClipSource(ClipNames, Protocol):
     """What the module asks of the data module beside its batches."""
 
     @property
-    def headline(self) -> Literal["fisher", "pooled"]:
+    def headline(self) -> Headline:
         """Which rho is the result."""
 
     @property
     def synthetic(self) -> bool:
         """Whether the poses are made up."""
-
-    @property
-    def action_names(self) -> Sequence[str]:
-        """By action index."""
 
     @property
     def covariate_names(self) -> Sequence[str]:
@@ -104,8 +100,7 @@ class ClipModel(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Choose the scorers' options on the validation part, log how well they rank it."""
-        exemplars, queries = self._gather()
-        self.scored = queries
+        exemplars, queries = self._gather(self._data())
         fitting = self.trainer.state.fn == "fit"
         metrics = self.validate_clips(queries, exemplars, self._data().headline, fitting)
         self.log(RHO, metrics.pop(RHO), prog_bar=True, sync_dist=True)
@@ -114,7 +109,7 @@ class ClipModel(LightningModule):
             self.evaluate_clips(queries, exemplars, self._data())
 
     def validate_clips(
-        self, queries: EmbeddedClips, exemplars: EmbeddedClips, headline: Literal["fisher", "pooled"], fitting: bool
+        self, queries: EmbeddedClips, exemplars: EmbeddedClips, headline: Headline, fitting: bool
     ) -> dict[str, float]:
         """What a validation logs: how well every scorer ranks the queries, and whether the embeddings have collapsed.
 
@@ -126,47 +121,40 @@ class ClipModel(LightningModule):
         """
 
         def quality(prediction: Tensor) -> float:
-            return headline_rho(queries, prediction, headline)
+            return clip_table(queries, {"": prediction}).rho("", headline)
 
-        metrics = {RHO: 0.0}
-        for scorer in self._scorers():
-            if fitting:
-                self.predictions[scorer.name] = scorer.choose(queries, exemplars, quality)
-            else:
-                self.predictions[scorer.name] = scorer(queries, exemplars)
-            metrics[rho_of(scorer.name)] = quality(self.predictions[scorer.name])
-        metrics[RHO] = metrics[rho_of(self._scorers()[0].name)]
+        self._score(queries, exemplars, quality if fitting else None)
+        rhos = {rho_of(name): quality(prediction) for name, prediction in self.predictions.items()}
+        metrics = {RHO: rhos[rho_of(self._scorers()[0].name)], **rhos}
         if fitting:
             self.best_spearman.fill_(max(self.best_spearman.item(), metrics[RHO]))
             metrics[BEST_RHO] = self.best_spearman.item()
-        self._check_collapse(queries)
         return metrics | {COLLAPSED: float(self.collapsed), SPREAD: float(spread(queries.embedding))}
 
     def on_test_epoch_end(self) -> None:
         """Score the test part with the options chosen on validation."""
-        exemplars, queries = self._gather()
-        for scorer in self._scorers():
-            self.predictions[scorer.name] = scorer(queries, exemplars)
-        self._check_collapse(queries)
-        self.evaluate_clips(queries, exemplars, self._data())
+        self.test_clips(self._data())
+
+    def test_clips(self, source: ClipSource) -> tuple[EmbeddedClips, EmbeddedClips]:
+        """Score and judge the clips that `test_step` has embedded; returns the exemplars and them."""
+        exemplars, queries = self._gather(source)
+        self._score(queries, exemplars)
+        self.evaluate_clips(queries, exemplars, source)
+        return exemplars, queries
 
     def on_predict_epoch_end(self) -> None:
         """Score the clips to predict."""
-        exemplars, queries = self._gather()
-        self.scored = queries
-        for scorer in self._scorers():
-            self.predictions[scorer.name] = scorer(queries, exemplars)
-        self._check_collapse(queries)
+        exemplars, queries = self._gather(self._data())
+        self._score(queries, exemplars)
 
     def evaluate_clips(self, queries: EmbeddedClips, exemplars: EmbeddedClips, source: ClipSource) -> None:
-        """Judge `predictions`: sets `scored` and `evaluation`.
+        """Judge `predictions`: sets `evaluation`.
 
         Args:
             queries: the clips that were scored.
             exemplars: those that they were scored by.
             source: where they come from.
         """
-        self.scored = queries
         self.evaluation = evaluate(
             queries,
             exemplars,
@@ -178,18 +166,26 @@ class ClipModel(LightningModule):
             synthetic=source.synthetic,
         )
 
-    def _gather(self) -> tuple[EmbeddedClips, EmbeddedClips]:
+    def _gather(self, source: ClipSource) -> tuple[EmbeddedClips, EmbeddedClips]:
         return self.exemplars.gather(), self.queries.gather()
 
-    def has_collapsed(self, queries: EmbeddedClips) -> bool:
-        """Whether nothing that the model says of these clips, whose predictions are there, depends on them."""
-        return is_collapsed(queries.embedding)
-
-    def _check_collapse(self, queries: EmbeddedClips) -> None:
+    def _score(
+        self, queries: EmbeddedClips, exemplars: EmbeddedClips, quality: Callable[[Tensor], float] | None = None
+    ) -> None:
+        """Set `predictions`, `scored` and `collapsed`; with `quality` every scorer chooses its options by it first."""
+        self.scored = queries
+        for scorer in self._scorers():
+            self.predictions[scorer.name] = (
+                scorer(queries, exemplars) if quality is None else scorer.choose(queries, exemplars, quality)
+            )
         self.collapsed = self.has_collapsed(queries)
         if self.collapsed and not self._told_collapse:
             self._told_collapse = True
             rank_zero_warn(self.advice)
+
+    def has_collapsed(self, queries: EmbeddedClips) -> bool:
+        """Whether nothing that the model says of these clips, whose predictions are there, depends on them."""
+        return is_collapsed(queries.embedding)
 
     def _scorers(self) -> list[ClipScorer]:
         return [cast(ClipScorer, scorer) for scorer in self.scorers]

@@ -131,16 +131,16 @@ class ExemplarRegression(ClipModel):
             features = queries.embedding.to(next(self.head.parameters()).dtype)
             self.attention = torch.cat([look(part) for part in features.split(256)]).cpu()
 
-    def _gather(self) -> tuple[EmbeddedClips, EmbeddedClips]:
-        exemplars, queries = super()._gather()
-        self._tell_few(exemplars)
+    def _gather(self, source: ClipSource) -> tuple[EmbeddedClips, EmbeddedClips]:
+        exemplars, queries = super()._gather(source)
+        self._tell_few(exemplars, source)
         return exemplars, queries
 
-    def _tell_few(self, exemplars: EmbeddedClips) -> None:
+    def _tell_few(self, exemplars: EmbeddedClips, source: ClipSource) -> None:
         wanted = cast(RegressionScorer, self.scorers[0]).exemplars
         actions, counts = exemplars.action.unique(return_counts=True)
         few = actions[counts < wanted].tolist()
         if few and not self._told_few:
             self._told_few = True
-            names = some([self._data().action_names[action] for action in few])
+            names = some([source.action_names[action] for action in few])
             rank_zero_warn(f"fewer than {wanted} exemplars of {names}: all that there are serve.")

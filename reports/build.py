@@ -79,7 +79,7 @@ def _campaign(campaign: Campaign, one: Compared | None, dataset: str, described:
         perturbed = {}
         for variant in one.comparison.variants:
             scorer = chosen_scorer(variant, one.comparison.scorers(variant))[0]
-            if own := robustness.curves(variant, scorer, one.comparison.fisher):
+            if own := robustness.curves(variant, scorer, one.comparison.headline):
                 perturbed[variant.name] = own
         blocks.append(table_two(one, described.group, perturbed))
         galleries.append(figures.intervals(one, dataset, described, prefix))

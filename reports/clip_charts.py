@@ -1,7 +1,6 @@
 """Figures of a report that show single clips or poses: PNG, so that the dataset cannot be read out of them."""
 
 import io
-from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -14,6 +13,7 @@ from drawing.attention import attention_figure
 from drawing.pictures import rendered, shorten
 from drawing.stick_figures import INK, draw_pose
 from reports.charts import COLOURS, WIDTH, no_formulas
+from run_folder.results import Pair
 
 _DPI: Final = 200
 _SHADES: Final = 64  # colours of a picture: enough for a few and their edges, in a quarter of the bytes
@@ -36,7 +36,7 @@ def scatter_png(true: npt.ArrayLike, predicted: npt.ArrayLike, labels: tuple[str
     return _png(figure)
 
 
-def pair_png(pair: Mapping[str, Any]) -> bytes:
+def pair_png(pair: Pair) -> bytes:
     """Two poses side by side, with their score; `pair` as in test/pairs.json."""
     figure, axes = _figure(2.5)
     axes.set_axis_off()
@@ -45,9 +45,9 @@ def pair_png(pair: Mapping[str, Any]) -> bytes:
         left = 1.5 * place
         xy = np.array([[np.nan if value is None else value for value in joint] for joint in pose], dtype=np.float64)
         draw_pose(axes, xy + np.array([left, 0]), line_width=2.4, joint_size=4.5)
-        said = f"{shorten(str(action), 24)}\nat {100 * float(time):.0f} % of the clip"
+        said = f"{shorten(action, 24)}\nat {100 * time:.0f} % of the clip"
         axes.text(left + 0.5, 1.08, said, fontsize=9, **text)
-    axes.text(1.25, -0.3, f"score {float(pair['score']):.1f}", fontsize=11, fontweight="bold", **text)
+    axes.text(1.25, -0.3, f"score {pair['score']:.1f}", fontsize=11, fontweight="bold", **text)
     axes.set(xlim=(-0.25, 2.75), ylim=(1.5, -0.32))
     return _png(figure)
 

@@ -144,11 +144,11 @@ def pairs(one: Compared, about: About, prefix: str) -> Gallery | None:
         number = list(one.comparison.variants).index(variant)
         run = next((run for run in variant.compared if run.pairs), None)
         for pair in run.pairs if run else ():
-            level = str(pair["level"])
+            level = pair["level"]
             caption = (
                 f"{variant.name}: two poses of different test clips of {about.title}, as the model sees them (scaled "
                 "to a square, orange: the person's right, blue: the left). Their similarity by eq. (6) of the paper "
-                f"is {float(pair['score']):.1f} of 100, more than that of {100 * float(pair['above']):.0f} % of random "
+                f"is {pair['score']:.1f} of 100, more than that of {100 * pair['above']:.0f} % of random "
                 "pairs. Look whether poses that score high look alike to you, and poses that score low do not. One "
                 "pair proves nothing, and the score says how alike poses are, not how good."
             )

@@ -227,17 +227,16 @@ class _Cost:
 
 def _costs(variant: Variant) -> _Cost:
     known = [run.cost for run in variant.compared if run.cost]
-    seconds = [float(cost["fit_seconds"]) for cost in known if cost["fit_seconds"] is not None]
+    seconds = [cost.fit_seconds for cost in known if cost.fit_seconds is not None]
     if not seconds:
         records = [run.record for run in variant.compared if run.record]
         seconds = [record.seconds for record in records if record.seconds is not None]
-    inference = [float(cost["milliseconds_per_clip"]) for cost in known if cost["milliseconds_per_clip"] is not None]
-    members = [int(cost["members"] or 1) for cost in known]
+    members = [cost.members for cost in known]
     members += [run.record.members for run in variant.compared if run.record]
     return _Cost(
-        parameters=int(known[0]["parameters"]) if known and known[0]["parameters"] is not None else None,
+        parameters=known[0].parameters if known else None,
         seconds=statistics.mean(seconds) if seconds else None,
-        milliseconds=statistics.median(inference) if inference else None,
+        milliseconds=statistics.median(cost.milliseconds_per_clip for cost in known) if known else None,
         stacked=max(members, default=1),
     )
 
@@ -248,7 +247,7 @@ def _rho_in_words(comparison: Comparison) -> str:
     clips = int(table.score.isfinite().sum())
     of = f"{clips} clips" + (f" of {comparison.groups} groups" if comparison.groups else "")
     folds = f", {parts} folds" if parts > 1 else ""
-    if comparison.fisher:
+    if comparison.headline == "fisher":
         return (
             f"{of}{folds}. rho: Spearman's rho within each of {len(comparison.actions)} actions, joined by the Fisher "
             "mean tanh(mean(artanh rho)); mean over the seeds."

@@ -1,5 +1,6 @@
 """How well variants rank, with intervals, and how they differ: seeds averaged first, folds pooled."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,10 +10,10 @@ import torch
 from torch import Tensor
 
 from reports.groups import Campaign, Variant
-from run_folder.results import RunResult, tables_of
+from run_folder.pooled_runs import tables_of
+from run_folder.results import RunResult
 from run_folder.runs import Run
-from scoring.evaluation import ClipTable
-from scoring.metrics import fisher_mean, spearman
+from scoring.evaluation import ClipTable, Headline
 from scoring.pooling import SeedComparison, compare_seeds, pool
 from scoring.regression import RegressionScorer
 from scoring.trivial import RAW_RIDGE
@@ -80,7 +81,7 @@ class Comparison:
     def __init__(self, campaign: Campaign) -> None:
         self.variants = campaign.tested
         runs = [run for variant in self.variants for run in variant.compared]
-        tables, self.actions = tables_of([_result(run) for run in runs])
+        tables, self.actions = tables_of([_result(run).columns for run in runs])
         self._tables = dict(zip((run.folder for run in runs), tables, strict=True))
         self._pooled: dict[str, list[ClipTable]] = {
             variant.name: [self._pool(seed) for seed in variant.seeds] for variant in self.variants
@@ -92,9 +93,10 @@ class Comparison:
         return self._pooled[self.variants[0].name][0]
 
     @property
-    def fisher(self) -> bool:
-        """Whether rho is the Fisher mean over actions; else that of all clips together."""
-        return bool(_result(self.variants[0].seeds[0][0]).metrics["headline"] == "fisher")
+    def headline(self) -> Headline:
+        """Which rho is the result."""
+        headline: Headline = _result(self.variants[0].seeds[0][0]).metrics["headline"]
+        return headline
 
     @property
     def groups(self) -> int:
@@ -163,11 +165,6 @@ class Comparison:
         """Those of the first seed of a variant, all test parts together; uncalibrated ones as ranks."""
         return self._pooled[variant.name][0]
 
-    def rho_of(self, table: ClipTable, predictor: str) -> Tensor:
-        """The headline rho of a predictor; NaN where undefined."""
-        known = table.score.isfinite()
-        return headline_rho(table.predictions[predictor][known], table.score[known], table.action[known], self.fisher)
-
     def _pool(self, seed: Sequence[Run]) -> ClipTable:
         tables = [[self._tables[run.folder]] for run in seed]
         # the scale of a single model needs no ranks
@@ -188,7 +185,7 @@ class Comparison:
         table = pooled[0]
         known = table.score.isfinite()
         true, group = table.score[known], table.group[known]
-        actions = table.action[known] if self.fisher else None
+        actions = table.action[known] if self.headline == "fisher" else None
         own = torch.stack([one.predictions[name] for one in pooled])[:, known]
 
         def compare(other: Tensor | None, groups: Tensor | None) -> SeedComparison:
@@ -203,9 +200,8 @@ class Comparison:
         grouped = group if len(torch.unique(group[group >= 0])) > 1 else None
         by_clip = compare(None, None)
         found = compare(raw, grouped)
-        parts = torch.stack([self.rho_of(self._tables[run.folder], name) for run in runs])
-        trivial = not variant
-        undefined = trivial and bool(self.rho_of(table, name).isnan())
+        parts = torch.tensor([self._tables[run.folder].rho(name, self.headline) for run in runs], dtype=torch.float64)
+        undefined = not variant and math.isnan(table.rho(name, self.headline))  # else it is a trivial predictor
         errors = [error for run in runs if (error := _error(run, name)) is not None]
         return Measured(
             variant=variant,
@@ -223,15 +219,6 @@ class Comparison:
             to_ridge=None if raw is None or undefined else Difference(found.difference, found.difference_interval),
             to_first=None if first is None else _difference(compare(first, grouped)),
         )
-
-
-def headline_rho(prediction: Tensor, true: Tensor, action: Tensor, fisher: bool) -> Tensor:
-    """Rho of all clips [n], or with `fisher` its Fisher mean over the actions; NaN where undefined."""
-    if not fisher:
-        return spearman(prediction, true)
-    return fisher_mean(
-        torch.stack([spearman(prediction[action == one], true[action == one]) for one in action.unique()])
-    )
 
 
 def chosen_scorer(variant: Variant, scorers: Sequence[str]) -> tuple[str, bool]:

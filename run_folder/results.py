@@ -1,21 +1,176 @@
-"""What `test` left in the folders of runs: read, checked, and numbered alike, so that runs can be pooled."""
+"""What validate, test and predict leave in folders of their names: metrics.json, predictions.parquet, and more."""
 
+import io
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypedDict, cast, get_args
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
-import yaml
+from torch import Tensor
 
 from errors import InputError
-from scoring.evaluation import ClipTable
+from files import write_atomically
+from poses.batches import EmbeddedClips
+from run_folder.layout import ATTENTION, BEST, CONFIG, EVALUATION, PAIRS, PREDICTIONS, reading
+from scoring.evaluation import ClipTable, Evaluation, Headline
+from scoring.pose_pairs import LEVELS, pick_pairs
+from scoring.scorers import ClipScorer
+
+Columns = Mapping[str, Sequence[Any]]
+"""Of predictions.parquet, one entry a clip, None where unknown: those of `KNOWN`, and one a predictor."""
 
 KNOWN = ("clip", "action", "group", "score", "difficulty")
+NAMES = ("clip", "action", "group", "perturbation", "unit")
+"""Columns of names, here and in robustness.parquet; all others hold numbers."""
 METRICS = ("dataset", "headline", "synthetic", "collapsed", "rows", "calibrated")
+"""Keys of metrics.json that are read again."""
+
+
+class Pair(TypedDict):
+    """Two poses in pairs.json; lists have an entry a pose.
+
+    level: how alike they are, of `LEVELS`; score: by eq. (6), in (0, 100]; above: share of the random pairs that score
+    less, in [0, 1); clips and actions: names; times: middle of the pose's part of the clip, in 0..1; poses: [15, 2] as
+    the model sees them, y down, None where missing.
+    """
+
+    level: str
+    score: float
+    above: float
+    clips: list[str]
+    actions: list[str]
+    times: list[float]
+    poses: list[list[list[float | None]]]
+
+
+class ClipNames(Protocol):
+    """Whence clips come: a data module."""
+
+    @property
+    def clips(self) -> Sequence[Any]:
+        """By clip index, each with a `clip_id` and a `group`, which is None where unknown."""
+
+    @property
+    def action_names(self) -> Sequence[str]:
+        """By action index."""
+
+
+class Judged(Protocol):
+    """A model that has been evaluated."""
+
+    evaluation: Evaluation | None
+    scored: EmbeddedClips | None
+    collapsed: bool
+    attention: Tensor | None
+
+    @property
+    def scorers(self) -> Iterable[Any]:
+        """The `ClipScorer`s."""
+
+
+# Writing --------------------------------------------------------------------------------------------------------------
+
+
+def write_results(run: Path, part: str, model: Judged, source: ClipNames) -> Path:
+    """metrics.json, predictions.parquet and pairs.json of a model that has been evaluated; attention.npy if it has any.
+
+    Args:
+        run: folder of the run.
+        part: "validate" or "test".
+        model: with its `evaluation`, and the tracks `scored` behind it.
+        source: of the clips.
+
+    Returns:
+        The folder that they are in.
+    """
+    assert model.evaluation is not None
+    assert model.scored is not None
+    folder = run / part
+    folder.mkdir(parents=True, exist_ok=True)
+    scorers = cast(Iterable[ClipScorer], model.scorers)
+    content = {
+        "part": part,
+        "dataset": type(source).__name__,
+        "collapsed": model.collapsed,
+        "settings": {scorer.name: str(scorer.setting) for scorer in scorers},
+        "calibrated": {scorer.name: scorer.calibrated for scorer in scorers},
+        **model.evaluation.to_json(),
+    }
+    write_atomically(folder / EVALUATION, json.dumps(content, indent=2) + "\n")
+    write_predictions(run, part, model.evaluation.table, source)
+    write_atomically(folder / PAIRS, json.dumps({"pairs": pairs_of(model.scored, source)}) + "\n")
+    if model.attention is not None:
+        buffer = io.BytesIO()
+        np.save(buffer, model.attention.float().numpy())
+        write_atomically(folder / ATTENTION, buffer.getbuffer())
+    return folder
+
+
+def write_predictions(run: Path, part: str, table: ClipTable, source: ClipNames) -> Path:
+    """predictions.parquet of a part of a run; returns its path."""
+    path = run / part / PREDICTIONS
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, parquet(clip_rows(table, source)))
+    return path
+
+
+def clip_rows(table: ClipTable, source: ClipNames) -> pa.Table:
+    """One row a clip: the columns of `KNOWN`, and one for every predictor; null where unknown.
+
+    Clips, actions and groups go by name, so that the files of several runs can be read together.
+    """
+
+    def column(values: Tensor) -> pa.Array:
+        return pa.array(values.cpu().numpy(), from_pandas=True)  # NaN becomes null
+
+    clips = [source.clips[i] for i in table.clip.tolist()]
+    known = (
+        [clip.clip_id for clip in clips],
+        [source.action_names[i] for i in table.action.tolist()],
+        pa.array([clip.group for clip in clips], pa.string()),
+        column(table.score),
+        column(table.difficulty),
+    )
+    predicted = {name: column(values) for name, values in table.predictions.items()}
+    return pa.table({**dict(zip(KNOWN, known, strict=True)), **predicted})
+
+
+def parquet(table: pa.Table) -> memoryview:
+    """The content of a Parquet file."""
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer)
+    return buffer.getbuffer()
+
+
+def pairs_of(scored: EmbeddedClips, source: ClipNames) -> list[Pair]:
+    """The pairs of `pick_pairs` with their poses: reports draw them again without the dataset."""
+
+    def pose(track: int, time: int) -> list[list[float | None]]:
+        xy = scored.middle_poses[track, time, :, :2].double().cpu()
+        return [[round(value, 4) if math.isfinite(value) else None for value in joint] for joint in xy.tolist()]
+
+    moments = scored.embedding.shape[1]
+    return [
+        {
+            "level": level,
+            "score": pair.score,
+            "above": pair.above,
+            "clips": [source.clips[int(scored.clip[track])].clip_id for track in pair.tracks],
+            "actions": [source.action_names[int(scored.action[track])] for track in pair.tracks],
+            "times": [(time + 0.5) / moments for time in pair.times],
+            "poses": [pose(track, time) for track, time in zip(pair.tracks, pair.times, strict=True)],
+        }
+        for level, pair in zip(LEVELS, pick_pairs(scored), strict=False)
+    ]
+
+
+# Reading --------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -25,14 +180,12 @@ class RunResult:
     Attributes:
         folder: the run's folder.
         metrics: metrics.json.
-        columns: predictions.parquet, by column, one entry a clip, sorted by clip; None where unknown.
-        model: the `model` part of config.yaml; None where that is missing.
+        columns: predictions.parquet, sorted by clip.
     """
 
     folder: Path
     metrics: dict[str, Any]
     columns: dict[str, list[Any]]
-    model: Any
 
     @property
     def clips(self) -> list[str]:
@@ -42,7 +195,7 @@ class RunResult:
     @property
     def predictors(self) -> list[str]:
         """Names of the predictors, those under test first."""
-        return [name for name in self.columns if name not in KNOWN]
+        return predictors(self.columns)
 
     @property
     def trivial(self) -> set[str]:
@@ -59,6 +212,11 @@ class RunResult:
         return next((row["rho"] for row in self.metrics["rows"] if row["name"] == predictor), None)
 
 
+def predictors(columns: Columns) -> list[str]:
+    """Names of the columns that are predictions."""
+    return [name for name in columns if name not in KNOWN]
+
+
 def read_result(folder: Path) -> RunResult:
     """What `test` wrote into a run's folder.
 
@@ -68,96 +226,73 @@ def read_result(folder: Path) -> RunResult:
     test = folder / "test"
     if not folder.is_dir():
         raise InputError(f"{folder}: no such run folder; give folders such as runs/aqa7/version_0")
-    if not (test / "metrics.json").is_file() or not (test / "predictions.parquet").is_file():
+    if not (test / EVALUATION).is_file() or not (test / PREDICTIONS).is_file():
         raise InputError(
-            f"{folder}: has not been tested; first: python run.py test --config {folder / 'config.yaml'} "
-            f"--ckpt_path {folder / 'checkpoints' / 'best.ckpt'}"
+            f"{folder}: has not been tested; first: python run.py test --config {folder / CONFIG} "
+            f"--ckpt_path {folder / BEST}"
         )
-    try:
-        metrics = json.loads((test / "metrics.json").read_bytes())
-        table = pq.read_table(test / "predictions.parquet").sort_by("clip")
-        columns = table.to_pydict()
-        config = load_yaml((folder / "config.yaml").read_bytes()) if (folder / "config.yaml").is_file() else {}
-        model = config.get("model")
-        absent = [name for name in METRICS if name not in metrics] + [name for name in KNOWN if name not in columns]
-    except (ValueError, TypeError, AttributeError, yaml.YAMLError, pa.ArrowException) as error:
-        raise InputError(f"{test}: cannot be read ({error}); run `test` again") from error
-    if absent:
-        raise InputError(f"{test}: {absent[0]!r} is missing, another version wrote it; run `test` again")
-    return RunResult(folder, metrics, columns, model)
+    with reading(test, "run `test` again"):
+        metrics = json.loads((test / EVALUATION).read_bytes())
+        _check_there(METRICS, metrics)
+        if metrics["headline"] not in get_args(Headline):
+            raise ValueError(f"headline is {metrics['headline']!r}")
+        for row in metrics["rows"]:
+            str(row["name"]), bool(row["trivial"]), float(row["rho"] or 0), float(row.get("relative_l2") or 0)
+        dict(metrics["calibrated"])
+        columns = read_columns(test / PREDICTIONS, KNOWN, sort_by="clip")
+    return RunResult(folder, metrics, columns)
 
 
-def load_yaml(content: str | bytes) -> Any:
-    """What YAML says, plain types alone; by the parser in C where there is one, which is ten times as fast."""
-    return yaml.load(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-
-
-def folds_of(results: Sequence[RunResult]) -> list[list[int]]:
-    """Indices of the runs, those on the same clips (seeds of a fold) together.
+def read_columns(path: Path, needed: Sequence[str], sort_by: str | None = None) -> dict[str, list[Any]]:
+    """The columns of a Parquet file, text in those of `NAMES` and numbers in the others.
 
     Raises:
-        InputError: the runs do not belong into one table.
+        ValueError: one is missing or of another type; to be called within `reading`.
     """
-    first = results[0]
-    seen: dict[Path, Path] = {}
-    for result in results:
-        if (place := result.folder.resolve()) in seen:
-            raise InputError(f"{result.folder}: given twice; give every run once")
-        seen[place] = result.folder
-        for what in ("dataset", "headline"):
-            if result.metrics[what] != first.metrics[what]:
-                raise InputError(
-                    f"{first.folder} and {result.folder} are of different datasets ({first.metrics['dataset']} and "
-                    f"{result.metrics['dataset']}); pool runs of one dataset"
-                )
-        if None not in (result.model, first.model) and result.model != first.model:
-            raise InputError(
-                f"{first.folder} and {result.folder} are of different models (see config.yaml there); pool one model "
-                "at a time"
-            )
-    folds: dict[tuple[str, ...], list[int]] = {}
-    for index, result in enumerate(results):
-        folds.setdefault(tuple(result.clips), []).append(index)
-    owner: dict[str, int] = {}
-    for clips, runs in folds.items():
-        for clip in clips:
-            if owner.setdefault(clip, runs[0]) != runs[0]:
-                raise InputError(
-                    f"clip {clip!r} is in the test parts of {results[owner[clip]].folder} and {results[runs[0]].folder}"
-                    ", which differ otherwise; give the folds of one split, or runs on the same clips"
-                )
-        for index in runs:
-            for what in ("action", "score"):
-                if results[index].columns[what] != results[runs[0]].columns[what]:
-                    raise InputError(
-                        f"{results[runs[0]].folder} and {results[index].folder} were tested with different labels "
-                        f"({what}) for the same clips; test them again with the same ones"
-                    )
-    return list(folds.values())
+    table = pq.read_table(path)
+    _check_there(needed, table.column_names)
+    for column in table.schema:
+        number = pa.types.is_floating(column.type) or pa.types.is_integer(column.type)
+        if number == (column.name in NAMES) and not pa.types.is_null(column.type):
+            raise ValueError(f"{column.name!r} holds {column.type}")
+    columns: dict[str, list[Any]] = (table if sort_by is None else table.sort_by(sort_by)).to_pydict()
+    return columns
 
 
-def tables_of(results: Sequence[RunResult]) -> tuple[list[ClipTable], list[str]]:
-    """One table a run, with clips, actions and groups numbered alike; and the names of the actions."""
-    numbers: dict[str, dict[Any, int]] = {}
-    for what in ("clip", "action", "group"):
-        values = {value for result in results for value in result.columns[what] if value is not None}
-        numbers[what] = {value: number for number, value in enumerate(sorted(values))}
+def _check_there(needed: Sequence[str], found: Container[str]) -> None:
+    if absent := [name for name in needed if name not in found]:
+        raise ValueError(f"{absent[0]!r} is missing, another version wrote it")
 
-    def numbered(result: RunResult, what: str) -> torch.Tensor:
-        return torch.tensor([numbers[what].get(value, -1) for value in result.columns[what]])
 
-    def floats(values: list[float | None]) -> torch.Tensor:
-        return torch.tensor([torch.nan if value is None else value for value in values], dtype=torch.float64)
+def read_pairs(folder: Path) -> list[Pair]:
+    """The pairs that `test` wrote into a run's folder.
 
-    tables = [
-        ClipTable(
-            clip=numbered(result, "clip"),
-            action=numbered(result, "action"),
-            group=numbered(result, "group"),
-            score=floats(result.columns["score"]),
-            difficulty=floats(result.columns["difficulty"]),
-            predictions={name: floats(result.columns[name]) for name in result.predictors},
-        )
-        for result in results
-    ]
-    return tables, list(numbers["action"])
+    Raises:
+        InputError: they cannot be read.
+    """
+    path = folder / "test" / PAIRS
+    with reading(path):
+        pairs: list[Pair] = json.loads(path.read_bytes())["pairs"]
+        for pair in pairs:
+            float(pair["score"]), float(pair["above"])
+            words = (pair["level"], *pair["clips"], *pair["actions"])
+            if len(words) != 5 or not all(isinstance(word, str) for word in words):
+                raise ValueError("a pair has no level, or not two clips and actions")
+            for key, shape in (("times", (2,)), ("poses", (2, 15, 2))):
+                if np.array(pair[key], dtype=np.float64).shape != shape:  # type: ignore[literal-required]  # as above
+                    raise ValueError(f"{key} of a pair must have the shape {list(shape)}")
+    return pairs
+
+
+def read_attention(folder: Path) -> npt.NDArray[np.floating[Any]]:
+    """The attention [tracks, layers, parts, windows] that `test` wrote into a run's folder.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    path = folder / "test" / ATTENTION
+    with reading(path):
+        attention: npt.NDArray[np.floating[Any]] = np.load(path, allow_pickle=False)
+        if attention.dtype.kind != "f" or attention.ndim != 4 or not attention.size or not np.isfinite(attention).all():
+            raise ValueError("not the attention of any clip")
+    return attention

@@ -1,6 +1,5 @@
 """Runs as reports see them: found below the folders that were given, and read as far as their files go."""
 
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,22 +9,30 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.parquet as pq
-import yaml
 
 from errors import InputError
 from run_folder.history import History, read_history
-from run_folder.layout import CONFIG, METRICS, RECORD, VERSIONS, is_run
-from run_folder.results import RunResult, load_yaml, read_result
+from run_folder.layout import (
+    ATTENTION,
+    CONFIG,
+    COST,
+    EVALUATION,
+    METRICS,
+    PAIRS,
+    RECORD,
+    ROBUSTNESS,
+    VERSIONS,
+    is_run,
+)  # fmt: skip
+from run_folder.measurements import Cost, Disturbance, read_cost, read_robustness
+from run_folder.origin import read_config, read_versions
+from run_folder.results import Columns, Pair, RunResult, read_attention, read_pairs, read_result
 from run_folder.trial import Label, Record, read_record
 
 State = Literal["finished", "stopped", "failed", "unfinished", "unreadable"]
 
 SEED = ("seed", "seed_everything")
 FOLD = ("fold", "data.fold", "data.init_args.fold")
-_ROBUSTNESS = ("perturbation", "unit", "level", "clip", "action", "score")
-_COST = ("parameters", "fit_seconds", "members", "milliseconds_per_clip")
 _Content = TypeVar("_Content")
 
 
@@ -37,15 +44,14 @@ class Run:
         name: the folder, from the last part of what the user gave on.
         folder: the folder.
         record: trial.json; None if it is no trial.
-        config: config.yaml; empty where there is none.
-        config_text: the same as it stands there.
+        config: config.yaml; None where it is missing.
         versions: versions.json.
         history: metrics.csv; None where it is missing.
         result: what `test` left.
         pairs: of test/pairs.json.
         attention: test/attention.npy, float [tracks, layers, parts, windows]; None of models without.
         cost: cost.json.
-        robustness: robustness.parquet, by column.
+        robustness: robustness.parquet.
         missing: files that are not there.
         broken: a line for each file that is there and cannot be read.
     """
@@ -54,16 +60,20 @@ class Run:
     folder: Path
     record: Record | None = None
     config: Mapping[str, Any] | None = None
-    config_text: str = ""
     versions: Mapping[str, Any] | None = None
     history: History | None = None
     result: RunResult | None = None
-    pairs: Sequence[Mapping[str, Any]] = ()
+    pairs: Sequence[Pair] = ()
     attention: npt.NDArray[np.floating[Any]] | None = field(default=None, compare=False)
-    cost: Mapping[str, Any] | None = None
-    robustness: Mapping[str, list[Any]] | None = None
+    cost: Cost | None = None
+    robustness: Sequence[tuple[Disturbance, Columns]] = ()
     missing: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
+
+    @property
+    def config_text(self) -> str:
+        """config.yaml as it stands there; empty where it is missing or broken."""
+        return (self.folder / CONFIG).read_text(encoding="utf-8") if self.config else ""
 
     @property
     def state(self) -> State:
@@ -147,35 +157,29 @@ def read_run(name: str, folder: Path) -> Run:
     broken: list[str] = []
 
     def read(file: str, reader: Callable[[Path], _Content], wanted: bool = True) -> _Content | None:
-        path = folder / file
-        if not path.is_file():
+        if not (folder / file).is_file():
             if wanted:
                 missing.append(file)
             return None
         try:
-            return reader(path)
+            return reader(folder)
         except InputError as error:
             broken.append(str(error).removeprefix(f"{folder}{os.sep}"))
-        except (OSError, ValueError, TypeError, AttributeError, KeyError, yaml.YAMLError, pa.ArrowException) as error:
-            broken.append(f"{file}: cannot be read ({' '.join(str(error).split())})")
         return None
 
-    record = read(RECORD, lambda path: read_record(path.parent), wanted=False)
-    text, config = read(CONFIG, _read_config) or ("", None)
-    tested = (folder / "test" / "metrics.json").is_file()
+    tested = (folder / "test" / EVALUATION).is_file()
     return Run(
         name=name,
         folder=folder,
-        record=record,
-        config=config,
-        config_text=text,
-        versions=read(VERSIONS, _read_mapping),
-        history=read(METRICS, lambda path: read_history(path.parent)),
-        result=read("test/metrics.json", lambda path: read_result(path.parents[1])),
-        pairs=read("test/pairs.json", _read_pairs, wanted=tested) or (),
-        attention=read("test/attention.npy", _read_attention, wanted=False),
-        cost=read("cost.json", _read_cost, wanted=tested),
-        robustness=read("robustness.parquet", _read_robustness, wanted=tested),
+        record=read(RECORD, read_record, wanted=False),
+        config=read(CONFIG, read_config),
+        versions=read(VERSIONS, read_versions),
+        history=read(METRICS, read_history),
+        result=read(f"test/{EVALUATION}", read_result),
+        pairs=read(f"test/{PAIRS}", read_pairs, wanted=tested) or (),
+        attention=read(f"test/{ATTENTION}", read_attention, wanted=False),
+        cost=read(COST, read_cost, wanted=tested),
+        robustness=read(ROBUSTNESS, read_robustness, wanted=tested) or (),
         missing=tuple(missing),
         broken=tuple(broken),
     )
@@ -191,51 +195,3 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[name] = value
     return flat
-
-
-def _read_config(path: Path) -> tuple[str, Mapping[str, Any]]:
-    text = path.read_text(encoding="utf-8")
-    config = load_yaml(text)
-    if not isinstance(config, dict):
-        raise ValueError("no keys in it")
-    return text, config
-
-
-def _read_mapping(path: Path) -> Mapping[str, Any]:
-    content = json.loads(path.read_bytes())
-    if not isinstance(content, dict):
-        raise ValueError("no keys in it")
-    return content
-
-
-def _read_pairs(path: Path) -> list[Mapping[str, Any]]:
-    pairs: list[Mapping[str, Any]] = _read_mapping(path)["pairs"]
-    for pair in pairs:
-        float(pair["score"]), float(pair["above"]), str(pair["level"])
-        if [len(pair[key]) for key in ("clips", "actions", "times", "poses")] != [2, 2, 2, 2]:
-            raise ValueError("a pair does not have two sides")
-        if any(len(pose) != 15 or any(len(joint) != 2 for joint in pose) for pose in pair["poses"]):
-            raise ValueError("a pose does not have 15 joints")
-    return pairs
-
-
-def _read_attention(path: Path) -> npt.NDArray[np.floating[Any]]:
-    attention: npt.NDArray[np.floating[Any]] = np.load(path, allow_pickle=False)
-    if attention.dtype.kind != "f" or attention.ndim != 4 or not attention.size or not np.isfinite(attention).all():
-        raise ValueError("not the attention of any clip")
-    return attention
-
-
-def _read_cost(path: Path) -> Mapping[str, Any]:
-    cost = _read_mapping(path)
-    for key in _COST:
-        if cost[key] is not None:
-            float(cost[key])
-    return cost
-
-
-def _read_robustness(path: Path) -> Mapping[str, list[Any]]:
-    columns: dict[str, list[Any]] = pq.read_table(path).to_pydict()
-    if absent := [name for name in _ROBUSTNESS if name not in columns]:
-        raise ValueError(f"column {absent[0]!r} is missing")
-    return columns

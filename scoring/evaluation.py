@@ -26,6 +26,11 @@ class ClipTable(ClipFacts):
 
     predictions: dict[str, Tensor]
 
+    def rho(self, predictor: str, headline: Headline) -> float:
+        """`headline_rho` of a predictor over the clips with a known score; NaN where undefined."""
+        known = self.score.isfinite()
+        return float(headline_rho(self.predictions[predictor][known], self.score[known], self.action[known], headline))
+
 
 @dataclass(frozen=True)
 class Row:
@@ -99,6 +104,23 @@ class Evaluation:
             "rows": [asdict(row) for row in self.rows],
             "actions": [asdict(row) for row in self.actions],
         }
+
+
+def headline_rho(prediction: Tensor, true: Tensor, action: Tensor, headline: Headline) -> Tensor:
+    """Spearman's rho over all clips together, or the Fisher mean of the rhos of the actions.
+
+    Shapes:
+        prediction: [..., n].
+        true: [n].
+        action: [n].
+
+    Returns:
+        [...] float64 in [-1, 1]; NaN where undefined: of all clips, or of every action.
+    """
+    if headline == "pooled":
+        return spearman(prediction, true)
+    rhos = [spearman(prediction[..., action == one], true[action == one]) for one in action.unique()]
+    return fisher_mean(torch.stack(rhos, -1) if rhos else prediction.new_full((*prediction.shape[:-1], 1), torch.nan))
 
 
 def clip_table(queries: EmbeddedClips, predictions: Mapping[str, Tensor]) -> ClipTable:
@@ -205,12 +227,10 @@ def evaluate_table(
     n, groups = len(part.score), len(torch.unique(group[group >= 0]))
     fisher = headline == "fisher"
 
-    pooled = spearman(*part.comparable(training)) if fisher and len(part.actions) > 1 else part.pooled()
-    per_action = part.per_action()
-    mean = fisher_mean(per_action)
+    pooled = spearman(*part.comparable(training)) if fisher and len(part.actions) > 1 else part.rho("pooled")
+    mean = part.rho("fisher")
     error = part.errors().nanmean(-1) if fisher else part.error()
-    execution = part.execution()
-    execution_rho = fisher_mean(execution.per_action()) if fisher else execution.pooled()
+    execution_rho = part.execution().rho(headline)
     nothing = torch.full((len(names), 2), torch.nan)
     by_clip = by_group = nothing
     if n > 1:
@@ -255,12 +275,9 @@ class _Part:
             self.predictions[:, keep], self.calibrated, self.score[keep], self.action[keep], self.difficulty[keep]
         )
 
-    def pooled(self) -> Tensor:
-        return spearman(self.predictions, self.score)
-
-    def per_action(self) -> Tensor:
-        """Rho [P, A]."""
-        return _stack([self[self.action == action].pooled() for action in self.actions], self.predictions)
+    def rho(self, headline: Headline) -> Tensor:
+        """Rho [P]."""
+        return headline_rho(self.predictions, self.score, self.action, headline)
 
     def error(self) -> Tensor:
         """R-l2 x 100 [P] by the range of the true scores; NaN for predictors that are not calibrated."""
@@ -271,7 +288,8 @@ class _Part:
 
     def errors(self) -> Tensor:
         """R-l2 x 100 [P, A], each action by its own range."""
-        return _stack([self[self.action == action].error() for action in self.actions], self.predictions)
+        errors = [self[self.action == action].error() for action in self.actions]
+        return torch.stack(errors, -1) if errors else self.predictions.new_full((len(self.predictions), 1), torch.nan)
 
     def comparable(self, training: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor]:
         """Predictions [P, n] and scores [n] on one scale for all actions, given training actions and scores."""
@@ -305,12 +323,10 @@ def _action_rows(part: _Part, names: Sequence[str], seed: int) -> list[ActionRow
         statistic = rho_statistic(own.predictions[:1], own.score)
         n = len(own.score)
         ends = bootstrap_interval(statistic, n, seed=seed)[0] if n > 1 else torch.full((2,), torch.nan)
-        rows.append(ActionRow(names[int(action)], n, _number(own.pooled()[0]), _ends(ends), _number(own.error()[0])))
+        rows.append(
+            ActionRow(names[int(action)], n, _number(own.rho("pooled")[0]), _ends(ends), _number(own.error()[0]))
+        )
     return rows
-
-
-def _stack(columns: list[Tensor], like: Tensor) -> Tensor:
-    return torch.stack(columns, -1) if columns else like.new_full((len(like), 1), torch.nan)
 
 
 def _number(value: Tensor) -> float | None:

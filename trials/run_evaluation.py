@@ -1,25 +1,24 @@
 """Evaluates finished fits without a trainer, many in one process: what tests of one dataset share is made once."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 import torch
 
 from datamodules.base import PoseDataModule
 from errors import InputError
-from files import write_atomically
-from lightning_modules.callbacks.evaluation_report import write_results
-from lightning_modules.clip_model import ClipModel
-from poses.batches import ClipBatch, EmbeddedClips
+from poses.batches import ClipBatch
+from run_folder.measurements import write_robustness
+from run_folder.origin import read_config
+from run_folder.results import write_results
 from run_folder.trial import read_record
-from scoring.scorers import ClipScorer
-from trials.costs import COST, cost_of
-from trials.robustness import PerturbedClips, perturbed_clips, robustness, write_robustness
-from trials.stored_runs import data_key, load_clip_model, load_data, read_config
+from scoring.evaluation import clip_table
+from trials.costs import cost_of
+from trials.robustness import PerturbedClips, perturbed_clips, robustness
+from trials.stored_runs import data_key, load_clip_model, load_data
 
 KEPT: Final = 6
 """Exams in memory: the folds of a dataset."""
@@ -72,29 +71,15 @@ def _evaluate(run: Path) -> None:
     config = read_config(run)
     model = load_clip_model(run, config)
     exam = _exam(data_key(config))
-    data = exam.data
-    exemplars, queries = _embed(model, exam)
-    scorers = [cast(ClipScorer, scorer) for scorer in model.scorers]
-    model.predictions = {scorer.name: scorer(queries, exemplars) for scorer in scorers}
-    model.collapsed = model.has_collapsed(queries)
-    model.evaluate_clips(queries, exemplars, data)
-    write_results(run, "test", model, type(data).__name__, data.clips, data.action_names)
-    names, groups = [clip.clip_id for clip in data.clips], [clip.group for clip in data.clips]
-    write_robustness(
-        run,
-        robustness(model, exemplars, queries, model.predictions, exam.perturbed, names, groups, data.action_names),
-    )
-    content = queries.poses if model.takes == "poses" else queries.embedding
-    cost = cost_of(model, content, read_record(run))
-    write_atomically(run / COST, json.dumps(cost, indent=2) + "\n")
-
-
-def _embed(model: ClipModel, exam: Exam) -> tuple[EmbeddedClips, EmbeddedClips]:
-    """Exemplars and queries, embedded in the batches of a test."""
     for loader, batches in enumerate((exam.exemplars, exam.queries)):
         for i, batch in enumerate(batches):
-            model.predict_step(batch, i, loader)
-    return model.exemplars.gather(), model.queries.gather()
+            model.test_step(batch, i, loader)
+    exemplars, queries = model.test_clips(exam.data)
+    write_results(run, "test", model, exam.data)
+    plain = clip_table(queries, model.predictions)
+    write_robustness(run, plain, robustness(model, exemplars, queries, exam.perturbed), exam.data)
+    content = queries.poses if model.takes == "poses" else queries.embedding
+    cost_of(model, content, read_record(run)).write(run)
 
 
 @lru_cache(KEPT)

@@ -5,34 +5,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from datamodules.base import PoseDataModule
 from errors import InputError, quoted
 from lightning_modules.clip_model import ClipModel
 from run_folder.checkpoint_io import load_checkpoint
+from run_folder.layout import BEST
 from run_folder.trained import build_own
 
 TRAINING: Final = ("batch_size", "pairs", "seed", "exemplar_pairs")
 """Options of a data module that only training asks for: runs that differ in these are tested on the same clips."""
-
-
-def read_config(run: Path) -> dict[str, Any]:
-    """The config of a run.
-
-    Raises:
-        InputError: there is none, or it is no config of a fit.
-    """
-    path = run / "config.yaml"
-    try:
-        config = yaml.safe_load(path.read_text())
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; the folder is not that of a run") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{path}: cannot be read ({' '.join(str(error).split())}); train the run again") from error
-    if not isinstance(config, dict) or not all(isinstance(config.get(key), dict) for key in ("data", "model")):
-        raise InputError(f"{path}: names no model and data; it is not the config of a fit")
-    return config
 
 
 def load_clip_model(run: Path, config: Mapping[str, Any]) -> ClipModel:
@@ -44,7 +25,7 @@ def load_clip_model(run: Path, config: Mapping[str, Any]) -> ClipModel:
     precision = (config.get("trainer") or {}).get("precision")
     if precision not in (None, 32, "32", "32-true"):
         raise InputError(f"{run}: was trained in the precision {quoted(precision)}; test it with `python run.py test`")
-    path = run / "checkpoints" / "best.ckpt"
+    path = run / BEST
     checkpoint = load_checkpoint(path)
     model: ClipModel = build_own(ClipModel, config["model"], f"{run}: its model")
     try:

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from lightning import Callback, LightningModule, Trainer
 
-from lightning_modules.callbacks.run_record import write_record
 from lightning_modules.stacked.stacked_similarity import StackedPoseSimilarity
 from run_folder.checkpoint_io import write_checkpoint
 from run_folder.folder import BestCheckpoint, RunFolder
 from run_folder.history import EPOCH, LOSS, RHO
 from run_folder.layout import BEST, LAST
+from run_folder.origin import write_origin
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,7 @@ class MemberRuns(Callback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Write what it takes to repeat every member."""
         for run in self.runs:
-            folder = run.place
-            folder.mkdir(parents=True, exist_ok=True)
-            if not (folder / "config.yaml").exists():
-                write_record(folder, run.config, run.command)
+            write_origin(run.place, run.config, run.command)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take out what metrics.csv says of the time after the checkpoint that is resumed."""

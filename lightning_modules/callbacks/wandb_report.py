@@ -1,18 +1,19 @@
 """What Weights & Biases gets of a run: config, versions, every metric, and tables and pictures of the clips."""
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
-import yaml
 from lightning import Callback, LightningModule, Trainer
 
 from errors import InputError
 from lightning_modules.clip_model import ClipModel
 from lightning_modules.wandb_log import WandbLog, labels, start
 from run_folder.folder import folder_of
+from run_folder.layout import CONFIG, VERSIONS
+from run_folder.origin import read_config, read_versions
+from run_folder.results import clip_rows
 from scoring.evaluation import ClipTable, Evaluation, clip_table, evaluate_table
 from scoring.scorers import ClipScorer
 
@@ -108,11 +109,10 @@ class WandbReport(Callback):
         """Config and versions of the run, and what a process before could not log."""
         if self._log is None:
             return
-        versions, config = self._folder / "versions.json", self._folder / "config.yaml"
-        if config.exists():
-            self._log.log_hyperparams(yaml.safe_load(config.read_text()))
-        if versions.exists():
-            self._log.log_hyperparams({"versions": json.loads(versions.read_text())})
+        if (self._folder / CONFIG).exists():
+            self._log.log_hyperparams(read_config(self._folder))
+        if (self._folder / VERSIONS).exists():
+            self._log.log_hyperparams({"versions": read_versions(self._folder)})
         self._log.catch_up()
 
     def _report(self, trainer: Trainer, pl_module: LightningModule, part: str) -> None:
@@ -120,10 +120,9 @@ class WandbReport(Callback):
             return
         source = trainer.datamodule  # type: ignore[attr-defined]  # as in `setup`
         clips = [clip.clip_id for clip in source.clips]
-        groups = [clip.group for clip in source.clips]
         evaluation = pl_module.evaluation if part in ("validate", "test") else None
         table = evaluation.table if evaluation else clip_table(pl_module.scored, pl_module.predictions)
-        content = {"predictions": _predictions(table, clips, groups, source.action_names)}
+        content = {"predictions": _table(clip_rows(table, source).to_pydict())}
         if part != "predict":
             content |= _pictures(pl_module, evaluation or _evaluate(pl_module, table, source), clips, source, part)
         self._log.log_metrics({f"{part}/{key}": value for key, value in content.items()}, step=trainer.global_step)
@@ -138,19 +137,6 @@ def _evaluate(model: ClipModel, table: ClipTable, source: Any) -> Evaluation:
         uncalibrated=[scorer.name for scorer in cast(list[ClipScorer], model.scorers) if not scorer.calibrated],
         synthetic=source.synthetic,
     )
-
-
-def _predictions(table: ClipTable, clips: Sequence[str], groups: Sequence[str | None], actions: Sequence[str]) -> Any:
-    """One row a clip, as in predictions.parquet."""
-    columns: dict[str, list[Any]] = {
-        "clip": [clips[i] for i in table.clip.tolist()],
-        "action": [actions[i] for i in table.action.tolist()],
-        "group": [groups[i] for i in table.clip.tolist()],
-        "score": _numbers(table.score.tolist()),
-        "difficulty": _numbers(table.difficulty.tolist()),
-    }
-    columns |= {name: _numbers(values.tolist()) for name, values in table.predictions.items()}
-    return _table(columns)
 
 
 def _pictures(model: ClipModel, evaluation: Evaluation, clips: Sequence[str], source: Any, part: str) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from scipy.stats import rankdata
 import run
 from commands.pool import pooled_evaluation
 from errors import InputError
-from run_folder.results import folds_of, read_result
+from run_folder.pooled_runs import folds_of
+from run_folder.results import read_result
 from scoring.evaluation import Row
 from tests.datasets import FAST, options
 from tests.scoring.build import scipy_rho

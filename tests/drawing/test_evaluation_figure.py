@@ -1,5 +1,4 @@
 import itertools
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -14,12 +13,13 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from torch import Tensor
 
-from drawing.evaluation_figure import evaluation_figure, pairs_to_json, pick_pairs
+from drawing.evaluation_figure import evaluation_figure
 from drawing.pictures import save_figure
 from errors import InputError
 from poses.batches import EmbeddedClips
 from poses.normalisation import Normalisation
 from scoring.evaluation import Evaluation, evaluate
+from scoring.pose_pairs import pick_pairs
 from tests.conftest import REPO
 from tests.scoring.build import make_clips
 
@@ -69,80 +69,6 @@ def assert_legible(figure: Figure) -> None:
         assert float(text.get_fontsize()) >= 8.5
     for (one, first), (other, second) in itertools.combinations(texts, 2):
         assert not first.overlaps(second), (one, other)
-
-
-# Pairs ----------------------------------------------------------------------------------------------------------------
-
-
-def slow_score(scored: EmbeddedClips, tracks: tuple[int, int], times: tuple[int, int]) -> float:
-    a, b = (scored.embedding[track, time].numpy() for track, time in zip(tracks, times, strict=True))
-    distance = 1 - a @ b / np.sqrt(a @ a * (b @ b))
-    return float(100 * np.exp(-((distance / 0.3) ** 2) / 2))
-
-
-def test_pairs_are_high_medium_and_low_among_all_pairs() -> None:
-    scored = make_clips(30)
-    pairs = pick_pairs(scored)
-    everything = np.array([
-        slow_score(scored, (i, j), (s, t))
-        for i, j in itertools.combinations(range(30), 2) for s in range(6) for t in range(6)
-    ])  # fmt: skip
-    low, high = np.percentile(everything, [5, 99])
-    for pair, target in zip(pairs, (high, (low + high) / 2, low), strict=True):
-        assert pair.score == pytest.approx(slow_score(scored, pair.tracks, pair.times))
-        assert pair.score == pytest.approx(target, abs=1)
-        assert pair.above == pytest.approx((everything < pair.score).mean(), abs=0.02)
-    assert pairs == pick_pairs(scored)
-
-
-def test_pairs_are_of_different_clips() -> None:
-    scored = make_clips(12, clip=torch.arange(12) // 4)
-    for seed in range(20):
-        for pair in pick_pairs(scored, seed):
-            assert scored.clip[pair.tracks[0]] != scored.clip[pair.tracks[1]]
-
-
-def test_pairs_of_collapsed_embeddings_differ() -> None:
-    pairs = pick_pairs(make_clips(9, embedding=torch.ones(9, 4, 3)))
-    assert len({(pair.tracks, pair.times) for pair in pairs}) == 3
-    assert [pair.score for pair in pairs] == [pytest.approx(100)] * 3
-    assert [pair.above for pair in pairs] == [0] * 3
-
-
-@pytest.mark.parametrize(
-    ("scored", "count"),
-    [
-        (make_clips(1), 0),
-        (make_clips(2, clip=[0, 0]), 0),
-        (make_clips(2, times=1), 1),
-        (make_clips(3, embedding=torch.full((3, 6, 5), torch.nan)), 0),
-    ],
-)
-def test_fewer_pairs(scored: EmbeddedClips, count: int) -> None:
-    assert len(pick_pairs(scored)) == count
-
-
-def test_broken_embeddings_are_not_picked() -> None:
-    scored = make_clips(4)
-    scored.embedding[2, :, 0] = torch.nan
-    assert not {track for pair in pick_pairs(scored) for track in pair.tracks} & {2}
-
-
-def test_pairs_go_to_a_file_with_names_and_poses() -> None:
-    scored = clips(12, 2)
-    scored.poses[:, :, 3] = torch.nan
-    found = json.loads(json.dumps(pairs_to_json(scored, [f"clip {i}" for i in range(12)], ["walk", "run"])))["pairs"]
-    assert [pair["level"] for pair in found] == ["high", "medium", "low"]
-    for written, pair in zip(found, pick_pairs(scored), strict=True):
-        assert (written["score"], written["above"]) == (pair.score, pair.above)
-        for place, (track, time) in enumerate(zip(pair.tracks, pair.times, strict=True)):
-            assert written["clips"][place] == f"clip {track}"
-            assert written["actions"][place] == ["walk", "run"][track % 2]
-            assert written["times"][place] == pytest.approx((2 * time + 1) / 12)
-            pose = np.array(written["poses"][place], dtype=float)
-            assert np.allclose(pose, scored.poses[track, time].numpy(), atol=1e-4, equal_nan=True)
-            assert written["poses"][place][3] == [None, None]
-    assert pairs_to_json(make_clips(1), ["one"], ["walk"]) == {"pairs": []}
 
 
 # Figure ---------------------------------------------------------------------------------------------------------------

@@ -3,10 +3,10 @@ import itertools
 import pytest
 import torch
 
-from drawing.evaluation_figure import PosePair
 from drawing.extremes import extreme_pairs, extremes_figure
 from poses.batches import EmbeddedClips
 from scoring.distances import cosine_distance, score_from_distance
+from scoring.pose_pairs import PosePair
 from tests.drawing.test_evaluation_figure import assert_legible, words
 from tests.scoring.build import make_clips
 

@@ -23,6 +23,7 @@ from reports.charts import (
     wants_log,
 )
 from reports.clip_charts import pair_png, scatter_png
+from run_folder.results import Pair
 
 NAMES = ("$x$ & <b>y</b>", "跑", "a name that is so long that it cannot stand in a figure of four inches")
 
@@ -146,8 +147,11 @@ def test_the_mean_of_runs_is_over_those_that_are_alive() -> None:
 
 
 def test_pictures_of_clips_and_poses() -> None:
-    pose = [[0.1 * joint, 0.2] for joint in range(15)]
-    pair = {"poses": [pose, [[None, None], *pose[1:]]], "actions": ["$x", "run"], "times": [0.1, 0.9], "score": 12.34}
+    pose: list[list[float | None]] = [[0.1 * joint, 0.2] for joint in range(15)]
+    pair: Pair = {
+        "level": "low", "score": 12.34, "above": 0.5, "clips": ["a", "b"], "actions": ["$x", "run"],
+        "times": [0.1, 0.9], "poses": [pose, [[None, None], *pose[1:]]],
+    }  # fmt: skip
     for picture in (
         pair_png(pair),
         scatter_png([1, 2], [2, 1], ("a", "b"), True),

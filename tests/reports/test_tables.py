@@ -149,7 +149,7 @@ def test_robustness_is_rho_within_a_test_part_averaged_over_runs(tmp_path: Path)
     folders = make_campaign(tmp_path, {"a": {"noise": 0.5}}, seeds=2, folds=2)
     variant = variant_of(folders)
     for scorer in SCORERS:
-        found = curves(variant, scorer, fisher=False)
+        found = curves(variant, scorer, "pooled")
         assert [(curve.perturbation, curve.unit) for curve in found] == [
             ("joint noise", "% of the torso"), ("rotation", "degrees"),
         ]  # fmt: skip
@@ -161,24 +161,18 @@ def test_robustness_is_rho_within_a_test_part_averaged_over_runs(tmp_path: Path)
                 )
     assert change(found) == pytest.approx(sum(curve.rhos[-1] - curve.rhos[0] for curve in found) / 2)
     assert change([]) is None
-    assert curves(variant, "nothing", fisher=False) == []
+    assert curves(variant, "nothing", "pooled") == []
 
 
 def slow(run: Run, perturbation: str, level: float, scorer: str) -> float:
-    columns = run.robustness
-    assert columns is not None
-    own = [
-        place
-        for place, (name, at) in enumerate(zip(columns["perturbation"], columns["level"], strict=True))
-        if (name, at) == (perturbation, level)
-    ]
-    predicted, true = (torch.tensor([columns[name][place] for place in own]) for name in (scorer, "score"))
+    (columns,) = (own for said, own in run.robustness if (said.perturbation, said.level) == (perturbation, level))
+    predicted, true = (torch.tensor(columns[name]) for name in (scorer, "score"))
     return float(spearman(predicted, true))
 
 
 def test_a_collapsed_run_counts_as_nothing_in_robustness(tmp_path: Path) -> None:
     folders = [make_run(tmp_path / "a", variant="a"), make_run(tmp_path / "b", seed=1, variant="a", collapsed=True)]
-    alive, both = (curves(variant_of(part), "vote", fisher=False)[0] for part in (folders[:1], folders))
+    alive, both = (curves(variant_of(part), "vote", "pooled")[0] for part in (folders[:1], folders))
     assert both.rhos[0] == pytest.approx(alive.rhos[0] / 2)
 
 

@@ -113,7 +113,7 @@ def test_rho_over_actions_is_their_fisher_mean(tmp_path: Path) -> None:
     values = torch.tensor(read_result(folder).columns["vote"])
     rhos = [scipy_rho(values[own::2], true_scores(0)[own::2]) for own in (0, 1)]
     assert row.rho == pytest.approx(math.tanh(sum(map(math.atanh, rhos)) / 2))
-    assert comparison.fisher
+    assert comparison.headline == "fisher"
     assert comparison.actions == ["jump", "kick"]
 
 

@@ -37,10 +37,9 @@ def test_a_whole_run_is_read(tmp_path: Path) -> None:
     assert run.result is not None
     assert run.result.predictors[:3] == list(SCORERS)
     assert run.cost is not None
-    assert run.cost["parameters"] == 5848
+    assert run.cost.parameters == 5848
     assert [pair["level"] for pair in run.pairs] == ["high", "medium", "low"]
-    assert run.robustness is not None
-    assert set(run.robustness["level"]) == {0, 5, 10}
+    assert {said.level for said, _ in run.robustness} == {0, 5, 10}
     assert (run.missing, run.broken, run.collapsed) == ((), (), False)
 
 

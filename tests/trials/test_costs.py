@@ -27,11 +27,11 @@ class Slow(nn.Module):
 def test_the_time_is_that_of_one_clip_once_warm() -> None:
     encoder = Slow()
     cost = cost_of(PoseSimilarity(encoder, [ReferenceScorer()]).eval(), torch.rand(9, 4, 15, 2), None)
-    assert 6 <= cost["milliseconds_per_clip"] < 100
+    assert 6 <= cost.milliseconds_per_clip < 100
     assert set(encoder.calls) == {4}
-    assert cost["clips"] == 9
-    assert cost["threads"] == torch.get_num_threads()
-    assert (cost["fit_seconds"], cost["members"]) == (None, 1)
+    assert cost.clips == 9
+    assert cost.threads == torch.get_num_threads()
+    assert (cost.fit_seconds, cost.members) == (None, 1)
 
 
 def test_parameters_and_what_training_took() -> None:
@@ -39,5 +39,5 @@ def test_parameters_and_what_training_took() -> None:
     record = Record("an ablation", "ablation", {}, (), "finished", seconds=3.5, members=4)
     cost = cost_of(model, torch.rand(60, 20, 15, 2), record)
     layers = [2 * 2, 2 * 2, 30 * 40 + 40, 40 * 50 + 50, 50 * 50 + 50]
-    assert cost["parameters"] == sum(layers)
-    assert (cost["fit_seconds"], cost["members"], cost["clips"]) == (3.5, 4, 50)
+    assert cost.parameters == sum(layers)
+    assert (cost.fit_seconds, cost.members, cost.clips) == (3.5, 4, 50)

@@ -11,10 +11,11 @@ import torch
 from lightning_modules.clip_model import ClipModel
 from poses.batches import ClipBatch, EmbeddedClips, names_of
 from poses.perturbations import LEVELS, JointNoise, Perturbation, Rotation, perturbed_poses
+from run_folder.origin import read_config
 from scoring.scorers import ClipScorer
 from tests.trials.conftest import CONFIGS
 from trials.run_evaluation import evaluate_runs
-from trials.stored_runs import data_key, load_clip_model, load_data, read_config
+from trials.stored_runs import data_key, load_clip_model, load_data
 
 Fitted = Callable[..., Path]
 

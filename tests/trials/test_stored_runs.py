@@ -8,7 +8,8 @@ import yaml
 
 from datamodules.speed21 import Speed21
 from errors import InputError
-from trials.stored_runs import data_key, load_clip_model, load_data, read_config
+from run_folder.origin import read_config
+from trials.stored_runs import data_key, load_clip_model, load_data
 
 Fitted = Callable[..., Path]
 
@@ -92,20 +93,3 @@ def test_a_model_that_cannot_be_had(option: str, value: object, essential: str, 
     run = fitted("speed21.yaml")
     with pytest.raises(InputError, match=essential):
         load_clip_model(run, changed(read_config(run), option, value))
-
-
-@pytest.mark.parametrize(
-    ("content", "essential"),
-    [
-        (None, "no such file"),
-        (b"a: [", "cannot be read"),
-        (b"\xff\xfe\x00", "cannot be read"),
-        (b"just words", "names no model and data"),
-        (b"data: {}\nmodel: 3", "names no model and data"),
-    ],
-)
-def test_a_folder_without_a_config(content: bytes | None, essential: str, tmp_path: Path) -> None:
-    if content is not None:
-        (tmp_path / "config.yaml").write_bytes(content)
-    with pytest.raises(InputError, match=f"config.yaml: {essential}"):
-        read_config(tmp_path)

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from run_folder.layout import CONFIG, COST, EVALUATION, ROBUSTNESS
 from run_folder.trial import Record, Trial, read_record
 from trials.shared import is_finished
 
-EVALUATED = ("test/metrics.json", "robustness.parquet", "cost.json")
+EVALUATED = (f"test/{EVALUATION}", ROBUSTNESS, COST)
 """Files of an evaluation; a trial without one of them is not finished."""
 
 
@@ -28,7 +29,7 @@ def fit_and_evaluate(campaigns: Mapping[str, str], trials: Sequence[Trial], outp
     if waiting:
         from trials.stack import fit_group
 
-        resumed = any((output / trial.name / "config.yaml").is_file() for trial in waiting)  # then time is lost
+        resumed = any((output / trial.name / CONFIG).is_file() for trial in waiting)  # then time is lost
         begun = time.monotonic()
         found = fit_group(waiting, output)
         seconds = None if resumed else (time.monotonic() - begun) / len(waiting)
