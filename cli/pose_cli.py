@@ -18,8 +18,8 @@ from cli.config_files import BASE, ConfigFile, given, on_the_line
 from cli.parse_errors import Parser, first_cause
 from errors import InputError, some
 from lightning_modules.callbacks.peer_watch import PeerWatch
-from lightning_modules.callbacks.run_record import RunRecord
 from run_folder.checkpoint_io import load_checkpoint
+from run_folder.folder import RunRecord
 from run_folder.layout import BEST, CONFIG, LAST, VERSIONS, reading, run_of_checkpoint, versions
 
 RUN_FOLDER = "run_folder.folder.RunFolder"

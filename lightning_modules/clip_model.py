@@ -13,13 +13,12 @@ from lightning_modules.collector import ClipCollector
 from poses.batches import ClipBatch, EmbeddedClips, Kind
 from run_folder.history import BEST_RHO, COLLAPSED, RHO, SPREAD, rho_of
 from run_folder.layout import CONFIG
-from run_folder.results import ClipNames
 from scoring.distances import is_collapsed, spread
 from scoring.evaluation import Evaluation, Headline, clip_table, evaluate
 from scoring.scorers import ClipScorer
 
 
-class ClipSource(ClipNames, Protocol):
+class ClipSource(Protocol):
     """What the module asks of the data module beside its batches."""
 
     @property
@@ -29,6 +28,10 @@ class ClipSource(ClipNames, Protocol):
     @property
     def synthetic(self) -> bool:
         """Whether the poses are made up."""
+
+    @property
+    def action_names(self) -> Sequence[str]:
+        """By action index."""
 
     @property
     def covariate_names(self) -> Sequence[str]:

@@ -1,18 +1,23 @@
-"""By what Lightning writes a run's folder: the logger of metrics.csv, the plugin for checkpoints, and the best one."""
+"""By what Lightning writes a run's folder: the logger of metrics.csv, what keeps checkpoints and the config."""
 
 from argparse import Namespace
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import yaml
 from lightning import LightningModule, Trainer
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from run_folder.checkpoint_io import load_checkpoint, write_checkpoint
 from run_folder.history import RHO, STEP, MetricsFile
 from run_folder.layout import BEST, versions
+from run_folder.origin import write_origin
 
 
 class SafeCheckpointIO(TorchCheckpointIO):
@@ -116,6 +121,43 @@ class RunFolder(Logger):
                 version += 1
             else:
                 return folder
+
+
+class RunRecord(SaveConfigCallback):
+    """Writes config.yaml and versions.json into the run's folder when training starts, the config into checkpoints.
+
+    A resumed run keeps the files it has. Other loggers (W&B) get the config as hyperparameters.
+
+    Args:
+        command: words of the command that started the run, for versions.json.
+        more: see `SaveConfigCallback`.
+    """
+
+    def __init__(self, *more: Any, command: Sequence[str], **options: Any) -> None:
+        super().__init__(*more, **options)
+        self.command = list(command)
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Write the files, once, on the main process."""
+        if stage != "fit":
+            return
+        folder = folder_of(trainer)
+        if not trainer.is_global_zero:
+            return
+        text = self.text
+        for logger in trainer.loggers:
+            logger.log_hyperparams(yaml.safe_load(text))
+        write_origin(folder, text, self.command)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Keep the config in the checkpoint: it says by itself what it is."""
+        checkpoint["config"] = self.text
+
+    @cached_property
+    def text(self) -> str:
+        """The whole config as YAML."""
+        text: str = self.parser.dump(self.config, skip_unset=False)  # costs more than the rest of a checkpoint
+        return text
 
 
 def folder_of(trainer: Trainer) -> Path:

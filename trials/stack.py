@@ -18,11 +18,10 @@ from datamodules.sampling.stacked_pairs import StackedPairs
 from errors import InputError
 from lightning_modules.callbacks.member_runs import MemberRun, MemberRuns
 from lightning_modules.callbacks.run_monitor import RunMonitor
-from lightning_modules.callbacks.run_record import RunRecord
 from lightning_modules.pose_similarity import PoseSimilarity
 from lightning_modules.stacked.stacked_similarity import StackedPoseSimilarity
 from run_folder.checkpoint_io import load_checkpoint
-from run_folder.folder import RunFolder, SafeCheckpointIO
+from run_folder.folder import RunFolder, RunRecord, SafeCheckpointIO
 from run_folder.layout import LAST
 from run_folder.trial import Trial
 from trials.stored_runs import data_key

@@ -3,12 +3,10 @@
 from lightning import Callback, LightningModule, Trainer
 from rich.console import Console
 
-from drawing.evaluation_table import print_table
 from lightning_modules.clip_model import ClipModel
 from run_folder.folder import folder_of
 from run_folder.history import rho_of
 from run_folder.layout import EVALUATION, FIGURE, PAIRS, PREDICTIONS
-from run_folder.results import write_predictions, write_results
 from scoring.evaluation import clip_table
 
 
@@ -31,6 +29,8 @@ class EvaluationReport(Callback):
         folder = folder_of(trainer)
         if not trainer.is_global_zero or not isinstance(pl_module, ClipModel) or pl_module.scored is None:
             return
+        from run_folder.results import write_predictions  # see `_report`
+
         table = clip_table(pl_module.scored, pl_module.predictions)
         path = write_predictions(folder, "predict", table, trainer.datamodule)  # type: ignore[attr-defined]  # not declared
         Console().print(f"{len(table.clip)} clips scored: [bold]{path}[/]")
@@ -39,6 +39,11 @@ class EvaluationReport(Callback):
         run = folder_of(trainer)
         if not trainer.is_global_zero or not isinstance(pl_module, ClipModel) or pl_module.evaluation is None:
             return
+        from drawing.evaluation_figure import evaluation_figure  # with matplotlib: seconds that training does without
+        from drawing.evaluation_table import print_table
+        from drawing.pictures import save_figure
+        from run_folder.results import write_results
+
         evaluation = pl_module.evaluation
         data = trainer.datamodule  # type: ignore[attr-defined]  # set by Trainer, not declared
         folder = write_results(run, name, pl_module, data)
@@ -46,9 +51,6 @@ class EvaluationReport(Callback):
         for logger in trainer.loggers:
             logger.log_metrics({**rhos, f"{name}/collapsed": float(pl_module.collapsed)}, step=trainer.global_step)
         print_table(evaluation, name, pl_module.collapsed)
-        from drawing.evaluation_figure import evaluation_figure  # matplotlib: seconds that training does without
-        from drawing.pictures import save_figure
-
         assert pl_module.scored is not None
         save_figure(evaluation_figure(evaluation, pl_module.scored, data.action_names, name), folder / FIGURE)
         Console().print(f"{EVALUATION}, {PREDICTIONS}, {PAIRS} and {FIGURE}: [bold]{folder}[/]")
