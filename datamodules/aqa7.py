@@ -11,10 +11,10 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from lightning.pytorch.utilities import rank_zero_info
 from numpy.typing import NDArray
-from scipy.io import loadmat
 
 from datamodules.base import PoseDataModule
 from datamodules.labels import ClipLabel
+from datamodules.matlab_lists import read_list
 from errors import InputError, quoted
 from extraction.reading.media import ClipMedia, matching
 
@@ -315,19 +315,13 @@ def not_there(missing: Sequence[ClipLabel], sports: Collection[str], root: Path)
     ]
 
 
-def _read_array(path: Path, key: str) -> NDArray[Any]:
+def _read_array(path: Path, key: str) -> NDArray[np.float64]:
     if not path.is_file():
         raise InputError(f"{path}: no such file. {AQA7.how_to_get}")
     try:
-        content = loadmat(path)
-    # loadmat lets anything through that a damaged file provokes: zlib, struct, value and type errors
-    except Exception as problem:
-        reason = " ".join(str(problem).split()) or type(problem).__name__
-        raise InputError(f"{path}: not a readable MATLAB v5 file ({reason}); get the official list again") from None
-    if key not in content:
-        names = ", ".join(name for name in content if not name.startswith("__")) or "nothing"
-        raise InputError(f"{path}: has no array {key!r}, it holds {names}; get the official list again")
-    return np.asarray(content[key])
+        return read_list(path, key)
+    except ValueError as error:
+        raise InputError(f"{path}: not a readable MATLAB v5 list ({error}); get the official list again") from None
 
 
 def _in_points(

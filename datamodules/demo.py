@@ -9,10 +9,11 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from lightning.pytorch.utilities import rank_zero_info
 from numpy.typing import NDArray
-from scipy.io import loadmat, savemat
+from scipy.io import savemat
 
 from datamodules.base import PoseDataModule
 from datamodules.labels import ClipLabel
+from datamodules.matlab_lists import read_list
 from datamodules.synthetic_motion.synthetic import (
     CLIPS_PER_PERFORMER_AND_ACTION,
     GENERATOR_VERSION,
@@ -164,11 +165,9 @@ def _is_generated(clip_id: str) -> bool:
 def _read_list(path: Path, key: str) -> NDArray[np.float64]:
     """Rows [N, 3] of class, clip number and score."""
     try:
-        rows = np.asarray(loadmat(path)[key], dtype=np.float64)
-    # loadmat lets anything through that a damaged file provokes
-    except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path}: not a list of the demo ({reason}); delete the file to have it made anew") from None
-    if rows.ndim != 2 or rows.shape[1] != 3:
+        rows = read_list(path, key)
+    except ValueError as error:
+        raise InputError(f"{path}: not a list of the demo ({error}); delete the file to have it made anew") from None
+    if rows.shape[1] != 3:
         raise InputError(f"{path}: not a list of the demo; delete the file to have it made anew")
     return rows
