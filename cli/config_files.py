@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonargparse import ActionConfigFile  # type: ignore[attr-defined]  # it has no list of exports
+from jsonargparse import ActionConfigFile, _typehints, get_loader, set_loader  # type: ignore[attr-defined]
 
-from errors import InputError, quoted
+from errors import InputError
+from settings import compose, read_text, read_yaml
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 BASE = CONFIGS / "trainer.yaml"
+
+KEPT = ("scorers",)
+"""Options that another class keeps: a dataset's config says how its clips are scored, and which scorer leads."""
 
 _LAYERS = ("init_args", "class_path", "dict_kwargs")  # may stand between a key and its parent, or be left out
 
@@ -27,7 +31,7 @@ def find_config(name: str) -> Path:
     """
     for candidate in (Path(name), CONFIGS / name, CONFIGS / f"{name}.yaml"):
         if candidate.is_file():
-            _compose(candidate)
+            content_of(candidate)
             return candidate
     known = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob("*.yaml"))
     if Path(name).is_dir():
@@ -36,6 +40,51 @@ def find_config(name: str) -> Path:
     plain = [one for one in known if "/" not in one]  # those of `fit`; ablations have a folder of their own
     hint = f"did you mean {near[0]!r}?" if near else f"configs/ has {', '.join(plain)}"
     raise InputError(f"no config {name!r}, here or in configs/; {hint}")
+
+
+def content_of(path: Path) -> dict[str, Any]:
+    """What a config says.
+
+    Raises:
+        InputError: it is not a YAML file with keys.
+    """
+    content = read_yaml(path)
+    if content is None:
+        raise InputError(f"{path}: the config is empty")
+    if not isinstance(content, dict):
+        what = "a list" if isinstance(content, list) else "one value"
+        raise InputError(f"{path}: the config is {what}, expected keys such as 'data:' and 'model:'")
+    return content
+
+
+_their_yaml = get_loader("yaml")
+_their_discard = _typehints.discard_init_args_on_class_path_change
+
+
+def _load(text: str) -> Any:
+    """Jsonargparse's reading of YAML, also of values on the command line: whatever is wrong with it is a YAMLError."""
+    try:
+        compose(text, "value")
+        return _their_yaml(text)
+    except Exception as error:
+        raise yaml.YAMLError(str(error)) from error
+
+
+def _discard(parser_or_action: Any, before: Any, now: Any) -> None:
+    """Forget the options of a class where another one is named: an overlay's class has its own defaults.
+
+    Without this jsonargparse keeps each option that the new class takes too, such as the embedding of another encoder.
+    What is kept is said: the options of a class that is named again, and `KEPT`.
+    """
+    if before and "init_args" in before and before["class_path"] != now["class_path"]:
+        for name in vars(before["init_args"]).keys() - set(KEPT):
+            del before["init_args"][name]
+    _their_discard(parser_or_action, before, now)  # type: ignore[no-untyped-call]  # jsonargparse has no types
+
+
+# one hook for configs and the command line, at any depth; there is no public one, and requirements pin the version
+_typehints.discard_init_args_on_class_path_change = _discard
+set_loader("yaml", _load, (yaml.YAMLError,))
 
 
 class ConfigFile(ActionConfigFile):
@@ -98,9 +147,9 @@ def read(path: Path) -> list[Given]:
     """Every key and value of a config.
 
     Raises:
-        InputError: it is not a YAML file with keys.
+        InputError: it is not a YAML file.
     """
-    return list(_walk(_compose(path), "", str(path), False))
+    return list(_walk(compose(read_text(path), str(path)), "", str(path), False))
 
 
 def short(key: str) -> str:
@@ -108,55 +157,10 @@ def short(key: str) -> str:
     return ".".join(part for part in key.split(".") if part not in _LAYERS)
 
 
-def _compose(path: Path) -> yaml.MappingNode:
-    """The YAML tree of a config file."""
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check who may read it") from None
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise InputError(
-            f"{path}, line {line}: byte {error.object[error.start]:#04x} is not UTF-8; save the config as UTF-8 text"
-        ) from None
-    try:
-        node = yaml.compose(text, yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 1
-        raise InputError(
-            f"{path}, line {line}: not YAML, {error.problem}; correct the line or the one before"
-        ) from None
-    except yaml.YAMLError:
-        raise InputError(f"{path}: holds characters that YAML does not allow; is it a config at all?") from None
-    if node is None or node.tag == "tag:yaml.org,2002:null":
-        raise InputError(f"{path}: the config is empty")
-    if not isinstance(node, yaml.MappingNode):
-        what = "a list" if isinstance(node, yaml.SequenceNode) else "one value"
-        raise InputError(f"{path}: the config is {what}, expected keys such as 'data:' and 'model:'")
-    _check_doubles(node, path)
-    return node
-
-
-def _check_doubles(node: yaml.Node, path: Path) -> None:
-    """Refuse a key that stands twice in one place: YAML would forget the first silently."""
-    if isinstance(node, yaml.MappingNode):
-        names = set()
-        for name, value in node.value:
-            if name.value in names:
-                line = name.start_mark.line + 1
-                raise InputError(f"{path}, line {line}: {quoted(name.value)} is there twice; put both under one key")
-            names.add(name.value)
-            _check_doubles(value, path)
-    elif isinstance(node, yaml.SequenceNode):
-        for value in node.value:
-            _check_doubles(value, path)
-
-
 def _inline(text: str) -> yaml.Node | None:
     try:
-        return yaml.compose(text, yaml.SafeLoader)
-    except yaml.YAMLError:
+        return compose(text, "command line")
+    except InputError:  # the parser says what is wrong with it
         return None
 
 

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-import yaml
 from jsonargparse import Namespace
 from lightning import LightningDataModule, LightningModule, Trainer
 
 from cli.config_files import BASE, ConfigFile
-from cli.parse_errors import Parser, first_cause
+from cli.parse_errors import Parser
+from settings import flatten
 
 
 class FitOptions:
@@ -32,8 +32,7 @@ class FitOptions:
 
     def flat(self, config: Namespace) -> dict[str, Any]:
         """Every option and its value by dotted key, defaults included; loggers apart, which change no result."""
-        tree = yaml.safe_load(self._parser.dump(config, skip_unset=False))
-        found = _flat(tree)
+        found = flatten(self._parser.plain(config), items=True)
         return {key: value for key, value in found.items() if not key.startswith(("trainer.logger", "config"))}
 
     def build(self, config: Namespace) -> tuple[LightningModule, LightningDataModule]:
@@ -42,18 +41,5 @@ class FitOptions:
         Raises:
             InputError: a value is refused.
         """
-        try:
-            built = self._parser.instantiate(config)
-        except ValueError as error:
-            raise first_cause(error) from error
+        built = self._parser.instantiate(config)
         return built.model, built.data
-
-
-def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
-    if isinstance(tree, dict) and tree:
-        items = [(str(key), value) for key, value in tree.items()]
-    elif isinstance(tree, list) and tree:
-        items = [(str(i), value) for i, value in enumerate(tree)]
-    else:
-        return {prefix: tree}
-    return {name: value for key, inner in items for name, value in _flat(inner, f"{prefix}.{key}".lstrip(".")).items()}

@@ -1,75 +1,47 @@
 """The options that say which media are looked at and where that runs, for `extract`, `features` and `score`."""
 
 import argparse
-import importlib
 import inspect
 import logging
 from collections.abc import Mapping
-from typing import Any, ClassVar, cast
+from typing import Any
 
 import yaml
-from jsonargparse import ActionConfigFile, ArgumentParser, Namespace  # type: ignore[attr-defined]  # it has no list of exports
+from jsonargparse import ActionConfigFile, Namespace  # type: ignore[attr-defined]  # it has no list of exports
 from lightning import Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from cli.config_files import find_config
-from cli.parse_errors import Parser, first_cause
+from cli.config_files import content_of, find_config
+from cli.parse_errors import Parser
 from datamodules.base import PoseDataModule
 from datamodules.media_folder import MediaFolder
 from errors import InputError
+from settings import build
 
+DATASETS = (PoseDataModule, MediaFolder)
 PLACEMENT = ("device", "batch")  # where and in what portions a network runs is no property of what it says
 PLACES = ("accelerator", "strategy", "devices", "num_nodes")
 """What of Lightning's Trainer has a meaning here."""
 
 
 class MediaConfig(ActionConfigFile):
-    """`--config aqa7.yaml` finds configs/aqa7.yaml; of a config for training, only `data` is taken.
-
-    Attributes:
-        classes: keys that name a class; options of the class before it, of the same name, do not stay.
-    """
-
-    classes: ClassVar[tuple[str, ...]] = ()
+    """`--config aqa7.yaml` finds configs/aqa7.yaml; of a config for training, only `data` is taken."""
 
     def __call__(
         self, parser: argparse.ArgumentParser, cfg: Any, values: Any, option_string: str | None = None
     ) -> None:
         """Read the file that `values` names."""
-        content = yaml.safe_load(find_config(values).read_text(encoding="utf-8-sig"))
+        content = content_of(find_config(values))
         if "model" in content:
             content = {"data": content["data"]} if "data" in content else {}
-        for key in self.classes:
-            chosen: Any = content
-            for name in key.split("."):
-                chosen = (chosen or {}).get(name)
-            if isinstance(chosen, dict) and "class_path" in chosen:
-                cfg[key] = None
         super().__call__(parser, cfg, yaml.safe_dump(content), option_string)  # type: ignore[no-untyped-call]
 
 
 def add_dataset_and_places(parser: Parser) -> None:
     """Add `--data` and `--trainer` to a parser."""
-    parser.add_subclass_arguments((PoseDataModule, MediaFolder), "data")
+    parser.add_subclass_arguments(DATASETS, "data")
     others = set(inspect.signature(Trainer.__init__).parameters) - {"self", *PLACES}
     parser.add_class_arguments(Trainer, "trainer", skip=others, instantiate=False)
-
-
-def build(parser: ArgumentParser, config: Namespace) -> Namespace:
-    """What parsed options stand for.
-
-    Raises:
-        InputError: the first cause: jsonargparse wraps it up in lists of types.
-    """
-    try:
-        return cast(Namespace, parser.instantiate(config))
-    except ValueError as error:
-        raise first_cause(error) from error
-
-
-def part(config: Namespace, name: str) -> Namespace:
-    """One part of parsed options, as if nothing else had been given."""
-    return Namespace(**{name: config[name]})  # type: ignore[no-untyped-call]  # jsonargparse leaves it without types
 
 
 def without_placement(chosen: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,18 +51,14 @@ def without_placement(chosen: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def build_dataset(config: Namespace) -> PoseDataModule | MediaFolder:
-    """What `data` stands for, built by its own base alone: with both, its complaint is lost behind the other's.
+    """What `data` stands for.
 
     Raises:
-        InputError: no dataset is named, or see `build`.
+        InputError: no dataset is named, or it refuses its options.
     """
     if config.data is None:
         raise InputError("no dataset is named; give one, such as --config media_folder.yaml --data.root FOLDER")
-    module, _, name = config.data.class_path.rpartition(".")
-    own = getattr(importlib.import_module(module), name)
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(MediaFolder if issubclass(own, MediaFolder) else PoseDataModule, "data")
-    data: PoseDataModule | MediaFolder = build(parser, part(config, "data")).data
+    data: PoseDataModule | MediaFolder = build(DATASETS, config.data)
     return data
 
 

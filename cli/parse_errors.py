@@ -5,16 +5,18 @@ import importlib
 import inspect
 import re
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, partial
 from itertools import accumulate
 from typing import Any, NoReturn
 
-from jsonargparse import ArgumentParser
+import yaml
+from jsonargparse import ArgumentParser, Namespace
 from lightning.pytorch.cli import LightningArgumentParser
 
 from cli.config_files import CONFIGS, Given, given, read, short
 from cli.failures import missing_package
 from errors import InputError, quoted
+from settings import construct
 
 _TYPES = {
     "int": "a whole number",
@@ -50,13 +52,20 @@ class Parser(LightningArgumentParser):
             cause = cause.__cause__ or cause.__context__
         raise InputError(explain(message, getattr(ex, "subcommand_parser", self))) from ex
 
+    def plain(self, config: Namespace) -> dict[str, Any]:
+        """Parsed options in plain types, defaults included, as a config file would say them."""
+        found: dict[str, Any] = yaml.safe_load(self.dump(config, skip_unset=False))
+        return found
 
-def first_cause(error: ValueError) -> InputError:
-    """What was refused when parsed options were built: jsonargparse wraps it up in lists of types."""
-    cause: BaseException = error
-    while cause.__cause__ is not None and not isinstance(cause, InputError):
-        cause = cause.__cause__
-    return InputError(str(cause))
+    def instantiate(self, namespace: Namespace, *args: Any, **kwargs: Any) -> Namespace:
+        """What parsed options stand for.
+
+        Raises:
+            InputError: a class refuses its options; what else a constructor raises comes out as it is, too.
+        """
+        own = partial(super().instantiate, *args, **kwargs)
+        built: Namespace = construct(own, namespace) if self.exit_on_error else own(namespace)
+        return built
 
 
 def explain(message: str, parser: ArgumentParser) -> str:

@@ -7,20 +7,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from jsonargparse import Namespace
-from lightning import Callback, LightningDataModule, LightningModule
+from lightning import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from cli.config_files import BASE, ConfigFile, given, on_the_line
-from cli.parse_errors import Parser, first_cause
+from cli.parse_errors import Parser
 from errors import InputError, some
 from lightning_modules.callbacks.peer_watch import PeerWatch
-from run_folder.checkpoint_io import load_checkpoint
+from run_folder.checkpoint_io import config_of, load_checkpoint
 from run_folder.folder import RunRecord
 from run_folder.layout import BEST, CONFIG, LAST, VERSIONS, reading, run_of_checkpoint, versions
+from settings import flatten
 
 RUN_FOLDER = "run_folder.folder.RunFolder"
 SAME_CLIPS = {
@@ -46,10 +46,11 @@ class PoseCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse, then find the checkpoint and the run folder it belongs to, and compare settings with that run's."""
+        assert isinstance(parser, Parser)
         self.config = parser.parse_args(args)
         config = self.config[self.config.subcommand]
         _check_seed(config.seed_everything, getattr(parser, "args", []))
-        mine = yaml.safe_load(parser.dump(self.config, skip_unset=False))[self.config.subcommand]
+        mine = parser.plain(self.config)[self.config.subcommand]
         _check_encoder(mine)
         if self.config.subcommand != "fit" and config.ckpt_path is None:
             config.ckpt_path = str(_newest_checkpoint(config, mine))
@@ -60,7 +61,7 @@ class PoseCLI(LightningCLI):
             _check_settings(saved, mine, checkpoint, resuming)
             run = run_of_checkpoint(checkpoint)
             if run is not None and not resuming:
-                _take_places(config, run, yaml.safe_load(saved.get("config", "{}")).get("data"), parser.args)
+                _take_places(config, run, config_of(saved).get("data"), parser.args)
             for logger in _run_folders(config):
                 logger.init_args.folder = None if run is None else str(run)
 
@@ -71,16 +72,16 @@ class PoseCLI(LightningCLI):
             callbacks = trainer.callbacks if isinstance(trainer.callbacks, list) else []
             trainer.callbacks = [callback for callback in callbacks if not callback.class_path.endswith("ProgressBar")]
 
-    def instantiate_classes(self) -> None:
-        """Build model, data and trainer; what they refuse is for the user to correct.
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """The trainer.
 
         Raises:
-            InputError: the first cause: jsonargparse wraps it up in lists of types.
+            InputError: it refuses an option: Lightning's ValueErrors are for the user, its words can be shown.
         """
         try:
-            super().instantiate_classes()
+            return super().instantiate_trainer(**kwargs)
         except ValueError as error:
-            raise first_cause(error) from error
+            raise InputError(f"trainer: {error}") from error
 
     def after_instantiate_classes(self) -> None:
         """Refuse the checkpoint of another model while there is no run folder; our own table stands for Lightning's."""
@@ -178,8 +179,7 @@ def _check_settings(saved: dict[str, Any], mine: dict[str, Any], checkpoint: Pat
         run = run_of_checkpoint(checkpoint)
         how = f"use --config {run / CONFIG}" if run else "use the config it was trained with"
         raise InputError(
-            f"{checkpoint}: trained with {key.replace('init_args.', '')} = {theirs}, given {ours}{more}; {why}: {how}, "
-            "or train anew"
+            f"{checkpoint}: trained with {key} = {theirs}, given {ours}{more}; {why}: {how}, or train anew"
         )
 
 
@@ -194,7 +194,7 @@ def _check_encoder(mine: dict[str, Any]) -> None:
     checkpoint = (source.get("init_args") or {}).get("checkpoint")
     if checkpoint is None:
         return
-    saved = (yaml.safe_load(load_checkpoint(checkpoint).get("config") or "") or {}).get("data") or {}
+    saved = config_of(load_checkpoint(checkpoint)).get("data") or {}
     theirs, ours = (dict(data.get("init_args") or {}) for data in (saved, mine["data"]))
     looks = [dict(options.pop("normalisation", None) or {}) for options in (theirs, ours)]
     parts = theirs.keys() & ours.keys() - SAME_CLIPS if saved.get("class_path") == mine["data"]["class_path"] else set()
@@ -213,26 +213,13 @@ def _differing(saved: dict[str, Any], mine: dict[str, Any], resuming: bool) -> d
     """Settings that must be those of the checkpoint and are not: key -> (theirs, ours)."""
     if "config" not in saved:
         return {}
-    theirs, ours = _flat(yaml.safe_load(saved["config"])), _flat(mine)
-    kept = ("model.", "data.", "seed_everything") if resuming else ("model.", "data.init_args.normalisation.")
+    theirs, ours = (flatten(one, items=True) for one in (config_of(saved), mine))
+    kept = ("model.", "data.", "seed_everything") if resuming else ("model.", "data.normalisation.")
     return {
         key: (theirs.get(key), ours.get(key))
         for key in sorted(ours.keys() | theirs.keys())
         if key.startswith(kept) and ours.get(key) != theirs.get(key)
     }
-
-
-def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
-    if isinstance(tree, dict):
-        items = tree.items()
-    elif isinstance(tree, list):
-        items = {str(i): value for i, value in enumerate(tree)}.items()
-    else:
-        return {prefix: tree}
-    flat: dict[str, Any] = {}
-    for key, value in items:
-        flat |= _flat(value, f"{prefix}.{key}" if prefix else str(key))
-    return flat
 
 
 def train(arguments: Sequence[str]) -> int:

@@ -4,25 +4,19 @@ import json
 from collections.abc import Sequence
 from typing import cast
 
-import yaml
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import Namespace
 
-from cli.media_options import MediaConfig, build, part, without_placement
+from cli.media_options import MediaConfig, without_placement
 from cli.parse_errors import Parser
 from extraction.pipeline import Pipeline
 from poses.cache.keypoint_cache import Provenance
-
-
-class PoseConfig(MediaConfig):
-    """See `MediaConfig`."""
-
-    classes = ("pose.detector", "pose.estimator")
+from settings import build
 
 
 def pose_parser(command: str, description: str, configs: Sequence[str]) -> Parser:
     """A parser of `--config` and of `--pose`, the arguments of `Pipeline`."""
     parser = Parser(prog=f"run.py {command}", description=description, default_config_files=list(configs))
-    parser.add_argument("-c", "--config", action=PoseConfig, help="a YAML file, or the name of one in configs/")
+    parser.add_argument("-c", "--config", action=MediaConfig, help="a YAML file, or the name of one in configs/")
     parser.add_class_arguments(Pipeline, "pose", instantiate=False)
     return parser
 
@@ -31,16 +25,14 @@ def build_pipeline(config: Namespace) -> Pipeline:
     """The pipeline of `--pose`; its networks take their time.
 
     Raises:
-        InputError: see `build`.
+        InputError: a part of it refuses its options.
     """
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(Pipeline, "pose")
-    return cast(Pipeline, build(parser, part(config, "pose")).pose)
+    return cast(Pipeline, build(Pipeline, config.pose))
 
 
 def provenance(parser: Parser, config: Namespace, pipeline: Pipeline, source: str) -> Provenance:
     """How a pipeline makes poses, for the metadata of a clip."""
-    settings = yaml.safe_load(parser.dump(config))["pose"]
+    settings = parser.plain(config)["pose"]
     settings |= {name: without_placement(settings[name]) for name in ("detector", "estimator")}
     detector, estimator = pipeline.detector, pipeline.estimator
     return Provenance(

@@ -7,17 +7,14 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import Namespace
 
 from cli.config_files import CONFIGS
 from cli.media_options import (
     MediaConfig,
     add_dataset_and_places,
-    build,
     build_dataset,
     build_trainer,
-    part,
     source_name,
     without_placement,
 )
@@ -29,15 +26,10 @@ from extraction.features.windows import Windows
 from extraction.filling import fill
 from extraction.types import Extractor
 from poses.cache.feature_cache import FeatureProvenance
+from settings import build, read_yaml
 
 CACHES = Path("data", "features")
 TPT_WINDOWS = 20
-
-
-class FeatureConfig(MediaConfig):
-    """See `MediaConfig`."""
-
-    classes = ("extractor",)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -72,7 +64,7 @@ def _parser() -> Parser:
         "processes may fill one cache. Ends with exit code 1 if a clip could not be read or was left out.",
         default_config_files=[str(CONFIGS / "features.yaml")],
     )
-    parser.add_argument("-c", "--config", action=FeatureConfig, help="a YAML file, or the name of one in configs/")
+    parser.add_argument("-c", "--config", action=MediaConfig, help="a YAML file, or the name of one in configs/")
     parser.add_argument("--extractor", type=Extractor, required=True, help="which network looks at the windows")
     parser.add_class_arguments(Windows, "windows", instantiate=False)
     parser.add_argument(
@@ -86,20 +78,15 @@ def _pipeline(config: Namespace) -> FeaturePipeline:
     """The pipeline of `--windows` and `--extractor`.
 
     Raises:
-        InputError: see `build`, `FeaturePipeline`.
+        InputError: they refuse their options, or do not go together.
     """
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(Windows, "windows")
-    windows: Windows = build(parser, part(config, "windows")).windows
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_argument("--extractor", type=Extractor)
-    extractor: Extractor = build(parser, part(config, "extractor")).extractor
-    return FeaturePipeline(extractor, windows)
+    windows: Windows = build(Windows, config.windows)
+    return FeaturePipeline(build(Extractor, config.extractor), windows)
 
 
 def _provenance(parser: Parser, config: Namespace, pipeline: FeaturePipeline, source: str) -> FeatureProvenance:
     """How a pipeline makes features, for the metadata of a clip."""
-    chosen = yaml.safe_load(parser.dump(config))
+    chosen = parser.plain(config)
     settings = {"extractor": without_placement(chosen["extractor"]), "windows": chosen["windows"]}
     extractor = pipeline.extractor
     return FeatureProvenance(
@@ -121,7 +108,7 @@ def _training(ledger: FeatureLedger, pipeline: FeaturePipeline) -> str:
     dataset = "keypoint_folder" if source == "media_folder" else source  # scores of one's own lie in a table there
     found = {"windows": len(pipeline.windows.starts), "width": pipeline.extractor.width}
     overlay = "tpt_features.yaml" if found["windows"] == TPT_WINDOWS else "core_features.yaml"
-    expected = yaml.safe_load((CONFIGS / overlay).read_text())["model"]["init_args"]["source"]["init_args"]
+    expected = read_yaml(CONFIGS / overlay)["model"]["init_args"]["source"]["init_args"]
     other = [f"--model.source.{key} {value}" for key, value in found.items() if value != expected[key]]
     folder = f"--data.features {shlex.quote(str(ledger.cache))}"
     return " ".join(["python run.py fit", f"--config {dataset}.yaml", f"--config {overlay}", *other, folder])

@@ -12,6 +12,7 @@ from commands import OptionParser
 from errors import InputError
 from extraction.detectors.ultralytics_setup import set_up
 from files import write_atomically
+from settings import read_yaml
 
 WEIGHTS: Final = "person.pt"
 LAYOUT: Final = "a data file of ultralytics has path, train, val and names"
@@ -85,12 +86,7 @@ def check_dataset(path: Path) -> tuple[dict[str, Any], int]:
     Raises:
         InputError: the file is wrong, a folder is missing, or there is no class person.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); {LAYOUT}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: is no YAML ({' '.join(str(error).split()):.200}); {LAYOUT}") from error
+    content = read_yaml(path)
     if not isinstance(content, dict):
         raise InputError(f"{path}: is no mapping; {LAYOUT}")
     names = content.get("names")

@@ -129,12 +129,12 @@ def propagation(self_loops: float = 2.0, edges: Sequence[tuple[int, int]] = BONE
         [15, 15] symmetric.
 
     Raises:
-        ValueError: `self_loops` is negative, or a joint has neither edge nor self-loop.
+        InputError: `self_loops` is negative, or a joint has neither edge nor self-loop.
     """
     matrix = adjacency(self_loops, edges)
     degree = matrix.sum(axis=1)
     if not self_loops >= 0 or not degree.all():
-        raise ValueError(f"self_loops is {self_loops}: it must be at least 0, and above 0 where a joint has no edge")
+        raise InputError(f"self_loops is {self_loops}: it must be at least 0, and above 0 where a joint has no edge")
     scale: npt.NDArray[np.float64] = 1 / np.sqrt(degree)
     return scale[:, None] * matrix * scale
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from reports.document import RunLine, RunList
 from reports.groups import BY_HAND, Campaign
-from run_folder.runs import Run, flatten
+from run_folder.runs import Run
+from settings import flatten
 
 
 def environments(runs: Sequence[Run]) -> list[str]:

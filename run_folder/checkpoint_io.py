@@ -7,10 +7,10 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
-import yaml
 
 from errors import InputError
 from files import write_atomically
+from settings import load_yaml
 
 
 def write_checkpoint(checkpoint: Mapping[str, Any], path: Path) -> None:
@@ -49,10 +49,12 @@ def load_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
     weights = checkpoint["state_dict"]
     if not isinstance(weights, dict) or not all(isinstance(value, torch.Tensor) for value in weights.values()):
         raise InputError(f"{path}: its state_dict is not one of tensors; use a checkpoint that this project wrote")
-    try:
-        config = yaml.safe_load(checkpoint.get("config", "{}"))
-    except (yaml.YAMLError, AttributeError):
-        config = None
-    if not isinstance(config, dict):
+    if not isinstance(checkpoint.get("config", ""), str) or not isinstance(config_of(checkpoint, str(path)), dict):
         raise InputError(f"{path}: its config cannot be read; use a checkpoint that this project wrote")
     return checkpoint
+
+
+def config_of(checkpoint: Mapping[str, Any], where: str = "checkpoint") -> dict[str, Any]:
+    """The settings of the run that wrote a checkpoint, as its config.yaml has them; empty where there are none."""
+    found: dict[str, Any] = load_yaml(checkpoint.get("config", "{}"), f"{where}: its config")
+    return found

@@ -6,7 +6,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
 from lightning import LightningModule, Trainer
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import ModelCheckpoint
@@ -18,6 +17,7 @@ from run_folder.checkpoint_io import load_checkpoint, write_checkpoint
 from run_folder.history import RHO, STEP, MetricsFile
 from run_folder.layout import BEST, versions
 from run_folder.origin import write_origin
+from settings import load_yaml
 
 
 class SafeCheckpointIO(TorchCheckpointIO):
@@ -146,7 +146,7 @@ class RunRecord(SaveConfigCallback):
             return
         text = self.text
         for logger in trainer.loggers:
-            logger.log_hyperparams(yaml.safe_load(text))
+            logger.log_hyperparams(load_yaml(text, "config.yaml"))
         write_origin(folder, text, self.command)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:

@@ -11,11 +11,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from errors import InputError
 from files import write_atomically
 from run_folder.layout import CONFIG, VERSIONS, reading
+from settings import read_yaml
 
 PACKAGES = ("torch", "lightning", "torch-geometric", "torchmetrics", "numpy", "jsonargparse", "pyarrow")
 
@@ -43,9 +42,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
     if not path.exists():
         raise InputError(f"{path}: no such file; the folder is not that of a run")
-    with reading(path, "train the run again"):
-        # by the parser in C where there is one, which is ten times as fast
-        config = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    config = read_yaml(path)
     if not isinstance(config, dict) or not all(isinstance(config.get(key), dict) for key in ("data", "model")):
         raise InputError(f"{path}: names no model and data; it is not the config of a fit")
     return config

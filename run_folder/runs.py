@@ -28,6 +28,7 @@ from run_folder.measurements import Cost, Disturbance, read_cost, read_robustnes
 from run_folder.origin import read_config, read_versions
 from run_folder.results import Columns, Pair, RunResult, read_attention, read_pairs, read_result
 from run_folder.trial import Label, Record, read_record
+from settings import flatten
 
 State = Literal["finished", "stopped", "failed", "unfinished", "unreadable"]
 
@@ -183,15 +184,3 @@ def read_run(name: str, folder: Path) -> Run:
         missing=tuple(missing),
         broken=tuple(broken),
     )
-
-
-def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested keys as dotted ones, `init_args` left out; lists and empty mappings are values."""
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        name = prefix if key == "init_args" and prefix else f"{prefix}.{key}" if prefix else str(key)
-        if isinstance(value, Mapping) and value:
-            flat |= flatten(value, name)
-        else:
-            flat[name] = value
-    return flat

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import torch
-import yaml
-from jsonargparse import ArgumentError, ArgumentParser
 from torch import nn
 
 from errors import InputError, quoted
 from poses.normalisation import Normalisation
-from run_folder.checkpoint_io import load_checkpoint
+from run_folder.checkpoint_io import config_of, load_checkpoint
+from settings import build
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -39,7 +38,7 @@ class Checkpoint:
     def __init__(self, path: Path) -> None:
         content = load_checkpoint(path)
         self.path = path
-        self.config: dict[str, Any] = yaml.safe_load(content.get("config") or "{}")
+        self.config = config_of(content)
         self._weights = content["state_dict"]
 
     def options(self, kind: str) -> Mapping[str, Any]:
@@ -123,13 +122,8 @@ def build_own(base: type, settings: Any, what: str, everything: bool = True) -> 
         raise InputError(f"{what} names no class; use a checkpoint or run of this project")
     if strangers := [name for name in _named(settings, everything) if not name.startswith(OWN)]:
         raise InputError(f"{what} names {quoted(strangers[0])}, no class of this project; it is not built")
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(base, "it")
-    try:
-        with torch.random.fork_rng(devices=[]):  # weights are drawn, then overwritten
-            return parser.instantiate(parser.parse_object({"it": settings})).it
-    except (ArgumentError, InputError, TypeError, ValueError) as error:
-        raise InputError(f"{what} cannot be built: {' '.join(str(error).split())}") from error
+    with torch.random.fork_rng(devices=[]):  # weights are drawn, then overwritten
+        return build(base, settings, what)
 
 
 def _named(tree: Any, everything: bool) -> Iterator[str]:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from errors import InputError
 from scoring.distances import ZERO_NORM
 
 
@@ -21,7 +22,7 @@ class ContrastiveLoss(nn.Module):
     def __init__(self, margin: float = 1.35):
         super().__init__()
         if not 0 < margin <= 2:
-            raise ValueError(f"margin is {margin}, but must be above 0 and at most 2, the largest distance there is")
+            raise InputError(f"margin is {margin}, but must be above 0 and at most 2, the largest distance there is")
         self.margin = margin
 
     def forward(self, first: Tensor, second: Tensor, similar: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from errors import InputError
 from poses.batches import EmbeddedClips
 from scoring.alignment import Alignment, IdentityAlignment
 from scoring.distances import SCORE_WIDTH
@@ -26,7 +27,7 @@ class ReferenceScorer(ClipScorer):
     def __init__(self, k: tuple[int, ...] = (1, 5, 10, 20), alignment: Alignment | None = None, u: float = SCORE_WIDTH):
         super().__init__(tuple(k))
         if min(k) < 1 or not u > 0:
-            raise ValueError(f"k must be 1 or more and u above 0, but they are {k} and {u}")
+            raise InputError(f"k must be 1 or more and u above 0, but they are {k} and {u}")
         self.k, self.u = tuple(k), u
         self.alignment = alignment or IdentityAlignment()
         self.name = self.alignment.label("reference")

@@ -5,6 +5,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from errors import InputError
 from poses.batches import EmbeddedClips
 from scoring.scorers import ClipScorer
 
@@ -39,7 +40,7 @@ class RegressionScorer(ClipScorer):
     def __init__(self, head: nn.Module, exemplars: int = 10, seed: int = 0):
         super().__init__((exemplars,))
         if exemplars < 1:
-            raise ValueError(f"exemplars must be 1 or more, but is {exemplars}")
+            raise InputError(f"exemplars must be 1 or more, but is {exemplars}")
         self.head = head
         self.exemplars = exemplars
         self.seed = seed

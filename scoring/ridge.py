@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from errors import InputError
 from poses.batches import EmbeddedClips
 from scoring.distances import unit
 from scoring.scorers import ClipScorer
@@ -72,7 +73,7 @@ class RidgeScorer(ClipScorer):
     def __init__(self, lambdas: tuple[float, ...] = (0.01, 0.1, 1.0, 3.0, 10.0, 30.0, 100.0, 1000.0)):
         super().__init__(tuple(lambdas))
         if not all(penalty > 0 for penalty in lambdas):
-            raise ValueError(f"lambdas must be above 0, but are {lambdas}")
+            raise InputError(f"lambdas must be above 0, but are {lambdas}")
         self.lambdas = tuple(lambdas)
 
     def predict_action(self, queries: EmbeddedClips, exemplars: EmbeddedClips) -> Tensor:

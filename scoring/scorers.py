@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable
 import torch
 from torch import Tensor, nn
 
+from errors import InputError
 from poses.batches import EmbeddedClips
 
 
@@ -34,7 +35,7 @@ class ClipScorer(nn.Module):
     def __init__(self, candidates: tuple[Hashable, ...]):
         super().__init__()
         if not candidates or len(set(candidates)) < len(candidates):
-            raise ValueError(f"{type(self).__name__} needs at least one candidate setting, each once: {candidates}")
+            raise InputError(f"{type(self).__name__} needs at least one candidate setting, each once: {candidates}")
         self.candidates = candidates
         self.register_buffer("chosen", torch.tensor(0))
 

@@ -5,6 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from errors import InputError
 from poses.batches import EmbeddedClips
 from scoring.alignment import Alignment, IdentityAlignment
 from scoring.distances import SCORE_WIDTH
@@ -35,7 +36,7 @@ class VoteScorer(ClipScorer):
     ):
         super().__init__(tuple(u))
         if not all(width == "median" or (isinstance(width, int | float) and width > 0) for width in u):
-            raise ValueError(f'u must hold numbers above 0 or "median", but is {u}')
+            raise InputError(f'u must hold numbers above 0 or "median", but is {u}')
         self.u = tuple(u)
         self.alignment = alignment or IdentityAlignment()
         self.name = self.alignment.label("vote")

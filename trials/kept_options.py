@@ -44,7 +44,10 @@ def keep_to_options(folder: Path, title: str, variants: Mapping[str, Options]) -
         try:
             content = json.loads(path.read_bytes())
             before, known = content["title"], dict(content["variants"])
-            values = {name: dict(found["options"]) for name, found in known.items()}
+            values = {  # earlier versions wrote keys with init_args
+                name: {key.replace("init_args.", ""): value for key, value in dict(found["options"]).items()}
+                for name, found in known.items()
+            }
         except (ValueError, TypeError, KeyError) as error:
             raise InputError(f"{path}: cannot be read ({error}); give another --output") from error
         if before != title:
@@ -63,7 +66,7 @@ def _compare(folder: Path, before: Mapping[str, Any], now: Options) -> None:
         key = differing[0]
         more = f" (and {len(differing) - 1} more)" if len(differing) > 1 else ""
         raise InputError(
-            f"{folder}: its runs have {key.replace('.init_args', '')} = {_said(before[key])}, now it is "
+            f"{folder}: its runs have {key} = {_said(before[key])}, now it is "
             f"{_said(now.values[key])}{more}; give the same options for {quoted(now.variant)}, another name or another "
             "--output"
         )

@@ -95,10 +95,9 @@ def _shape(config: Namespace, options: FitOptions, plain: dict[str, Any]) -> str
     loggers = config.trainer.logger if isinstance(config.trainer.logger, list) else [config.trainer.logger]
     if [getattr(logger, "class_path", None) for logger in loggers] != [RUN_FOLDER]:
         return None
-    short = {key.replace("init_args.", ""): value for key, value in flat.items()}
     shared = {
         key: value
-        for key, value in short.items()
+        for key, value in flat.items()
         if key.startswith(_SHARED_DATA)
         or not key.startswith((*_FREE, *(f"trainer.{name}" for name in _NO_MATTER), "trainer.callbacks"))
     }

@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from errors import InputError
 from lightning_modules.encoders.skeleton_conv import Graph, Initialisation, SkeletonConv
 from lightning_modules.encoders.without_graph import EMBEDDING, projection
 from poses.skeleton import JOINTS, check_poses
@@ -31,7 +32,7 @@ class GCNEncoder(nn.Module):
         input [..., 15, in_channels] float in [0, 1], output [..., embedding].
 
     Raises:
-        ValueError: a width or the depth is less than 1, no such graph or initialisation, or no way to a joint.
+        InputError: a width or the depth is less than 1, no such graph or initialisation, or no way to a joint.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class GCNEncoder(nn.Module):
         super().__init__()
         self.in_channels = in_channels
         if min(in_channels, channels, depth, embedding) < 1:
-            raise ValueError(
+            raise InputError(
                 "GCNEncoder: in_channels, channels, depth and embedding must be at least 1; got "
                 f"{in_channels}, {channels}, {depth} and {embedding}"
             )

@@ -5,6 +5,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
+from errors import InputError
 from lightning_modules.encoders.skeleton_conv import Graph, SkeletonConv
 from lightning_modules.encoders.without_graph import EMBEDDING
 from poses.skeleton import BONES, JOINTS, check_poses
@@ -99,7 +100,7 @@ class ResidualGCNEncoder(nn.Module):
         input [..., 15, in_channels] float in [0, 1], output [..., embedding].
 
     Raises:
-        ValueError: a width or the depth is less than 1, no such graph, or no way to a joint.
+        InputError: a width or the depth is less than 1, no such graph, or no way to a joint.
     """
 
     def __init__(
@@ -119,7 +120,7 @@ class ResidualGCNEncoder(nn.Module):
         self.in_channels = in_channels
         least = 2 if bone_vectors else 1
         if in_channels < least or min(width, depth, hidden, embedding) < 1:
-            raise ValueError(
+            raise InputError(
                 f"ResidualGCNEncoder: width, depth, hidden and embedding must be at least 1 and in_channels {least}; "
                 f"got {width}, {depth}, {hidden}, {embedding} and {in_channels}"
             )

@@ -50,7 +50,7 @@ class SkeletonConv(GCNConv):  # type: ignore[misc]  # PyG publishes no types
         input [..., 15, in_channels], output [..., 15, out_channels].
 
     Raises:
-        ValueError: no such graph or initialisation, or a joint has neither edge nor self-loop.
+        InputError: a joint has neither edge nor self-loop.
 
     Source: Kipf & Welling, ICLR 2017, as in the GCN-PSN paper (arXiv 2511.01194), eq. (3).
     """

@@ -5,6 +5,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
+from errors import InputError
 from lightning_modules.encoders.without_graph import EMBEDDING
 from poses.skeleton import BONES, JOINTS, check_poses
 
@@ -135,7 +136,7 @@ class STGCNEncoder(nn.Module):
     joint whose own subset is empty a weight of 32.
 
     Raises:
-        ValueError: a width, stride or the kernel is less than 1, the kernel is even, there are no widths or not as many
+        InputError: a width, stride or the kernel is less than 1, the kernel is even, there are no widths or not as many
             strides, or the dropout is not in [0, 1).
     """
 
@@ -152,14 +153,14 @@ class STGCNEncoder(nn.Module):
         self.in_channels = in_channels
         widths = [in_channels, *channels]
         if min(*widths, *strides, kernel, embedding) < 1:
-            raise ValueError(
+            raise InputError(
                 "STGCNEncoder: in_channels, channels, strides, kernel and embedding must be at least 1; got "
                 f"{in_channels}, {channels}, {strides}, {kernel} and {embedding}"
             )
         if not channels or len(channels) != len(strides):
-            raise ValueError(f"STGCNEncoder: give as many strides as channels; got {channels} and {strides}")
+            raise InputError(f"STGCNEncoder: give as many strides as channels; got {channels} and {strides}")
         if kernel % 2 == 0 or not 0 <= dropout < 1:
-            raise ValueError(
+            raise InputError(
                 f"STGCNEncoder: kernel must be odd and dropout at least 0 and below 1; got {kernel} and {dropout}"
             )
         self.data_norm = RowNorm(len(JOINTS) * in_channels)

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from errors import InputError
 from poses.skeleton import JOINTS, check_poses
 
 HIDDEN = (40, 50)
@@ -76,7 +77,7 @@ class FourierEncoder(nn.Module):
     Source: Rahimi & Recht, "Random features for large-scale kernel machines", NIPS 2007.
 
     Raises:
-        ValueError: a width or the bandwidth is not above 0.
+        InputError: a width or the bandwidth is not above 0.
     """
 
     def __init__(self, in_channels: int = 2, bandwidth: float | list[float] = 2.0, embedding: int = 256) -> None:
@@ -84,7 +85,7 @@ class FourierEncoder(nn.Module):
         self.in_channels = in_channels
         bandwidths = torch.tensor(bandwidth if isinstance(bandwidth, list) else [bandwidth])
         if min(in_channels, embedding) < 1 or not len(bandwidths) or not bool((bandwidths > 0).all()):
-            raise ValueError(
+            raise InputError(
                 "FourierEncoder: in_channels and embedding must be at least 1 and bandwidth above 0; got "
                 f"{in_channels}, {embedding} and {bandwidth}"
             )

@@ -75,4 +75,4 @@ def test_a_newer_run_is_not_passed_over_in_silence(folder: Path, capsys: Capture
     shutil.rmtree(folder / "version_0")
     assert_refused(capsys, folder, ["test", *WORDS], "no model trained", "'version_1': without", "'version_2': trained")
     config.write_text("data: [")
-    assert_refused(capsys, folder, ["test", *WORDS], "version_2/config.yaml: cannot be read")
+    assert_refused(capsys, folder, ["test", *WORDS], "version_2/config.yaml, line 2: not YAML")

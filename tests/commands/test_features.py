@@ -24,7 +24,7 @@ from tests.data.finediving.make import make as make_finediving
 from tests.datasets import FAST
 from tests.datasets import options as dataset_options
 from tests.extraction.fakes import write_frames, write_photograph
-from tests.extraction.features.feature_fakes import said_of, shades
+from tests.extraction.features.feature_fakes import Means, said_of, shades
 from tests.extraction.media_files import write_video
 from tests.refusal import assert_one_line, assert_refused
 
@@ -269,10 +269,14 @@ def test_the_line_that_it_ends_with_trains(tmp_path: Path, capsys: pytest.Captur
     assert run.main([*line[5:], *options[2:], *FAST, saved]) == 0, capsys.readouterr().err
 
 
+class Others(Means):
+    """Another extractor with options of the same names."""
+
+
 def test_an_extractor_laid_over_another_takes_none_of_its_options(tmp_path: Path) -> None:
     make_media(tmp_path / "m", 1)
     (tmp_path / "one.yaml").write_text(
-        "extractor: {class_path: tests.extraction.features.feature_fakes.Means, init_args: {shift: 5, broken: 0}}"
+        "extractor: {class_path: tests.commands.test_features.Others, init_args: {shift: 5, broken: 0}}"
     )
     (tmp_path / "other.yaml").write_text("extractor: {class_path: tests.extraction.features.feature_fakes.Means}")
     configs = [f"--config={tmp_path / name}.yaml" for name in ("one", "other")]

@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 
+from errors import InputError
 from poses.skeleton import BONES, FLIP, JOINTS, KEYPOINTS, SKELETON, Source, adjacency, propagation
 from tests.conftest import REPO
 
@@ -68,7 +69,7 @@ def test_graphs_with_other_edges() -> None:
     np.testing.assert_allclose(propagation(1.0, ring), adjacency(1.0, ring) / 3)
     np.testing.assert_allclose(propagation(2.0, []), np.eye(15), rtol=1e-15)
     for loops, edges in ((0.0, ()), (0.0, ((0, 1),)), (-1.0, BONES), (math.nan, BONES)):
-        with pytest.raises(ValueError, match="self_loops"):
+        with pytest.raises(InputError, match="self_loops"):
             propagation(loops, edges)
 
 

@@ -1,11 +1,10 @@
-import json
 import shutil
 from pathlib import Path
 
 import pytest
 
 from errors import InputError
-from run_folder.runs import Run, find_runs, flatten, read_run
+from run_folder.runs import Run, find_runs, read_run
 from run_folder.trial import Record
 from tests.run_folder.made_runs import SCORERS, make_run, rewrite
 
@@ -101,16 +100,6 @@ def test_collapses_are_told_apart(tmp_path: Path) -> None:
     )
     later = read_run("x", folder)
     assert (later.collapsed, later.collapsed_later) == (False, True)
-
-
-def test_nested_keys_are_flattened() -> None:
-    nested = {
-        "model": {"class_path": "a.B", "init_args": {"encoder": {"init_args": {"width": 2}}, "list": [1]}},
-        "x": {},
-    }
-    expected = {"model.class_path": "a.B", "model.encoder.width": 2, "model.list": [1], "x": {}}
-    assert flatten(nested) == expected
-    assert json.dumps(flatten(nested))
 
 
 def test_unknown_start_and_seed(tmp_path: Path) -> None:

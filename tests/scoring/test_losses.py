@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from errors import InputError
 from scoring.distances import cosine_distance
 from scoring.losses import ContrastiveLoss
 
@@ -111,5 +112,5 @@ def test_nan_is_not_hidden() -> None:
 
 @pytest.mark.parametrize("margin", [0.0, -1.0, 2.1, math.nan])
 def test_margin_out_of_range(margin: float) -> None:
-    with pytest.raises(ValueError, match="margin"):
+    with pytest.raises(InputError, match="margin"):
         ContrastiveLoss(margin)

@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 
+from errors import InputError
 from scoring.alignment import IdentityAlignment
 from scoring.reference import ReferenceScorer
 from tests.scoring.build import make_clips
@@ -37,5 +38,5 @@ def test_the_best_clip_scores_itself_highest() -> None:
 
 @pytest.mark.parametrize(("k", "u"), [((0,), 0.3), ((1, 1), 0.3), ((), 0.3), ((1,), 0.0), ((1,), math.nan)])
 def test_wrong_settings(k: tuple[int, ...], u: float) -> None:
-    with pytest.raises(ValueError, match=r"needs at least one|1 or more"):
+    with pytest.raises(InputError, match=r"needs at least one|1 or more"):
         ReferenceScorer(k, u=u)

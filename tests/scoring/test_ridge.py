@@ -3,6 +3,7 @@ import pytest
 import torch
 from sklearn.linear_model import Ridge
 
+from errors import InputError
 from scoring import ridge as module
 from scoring.ridge import RidgeScorer, ridge
 from tests.scoring.build import make_clips
@@ -56,7 +57,7 @@ def test_scorer_regresses_on_unit_embeddings_per_action() -> None:
 
 @pytest.mark.parametrize("lambdas", [(0.0,), (-1.0, 1.0), (float("nan"),)])
 def test_penalties_must_be_positive(lambdas: tuple[float, ...]) -> None:
-    with pytest.raises(ValueError, match="above 0"):
+    with pytest.raises(InputError, match="above 0"):
         RidgeScorer(lambdas)
     with pytest.raises(ValueError, match="above 0"):
         ridge(torch.ones(2, 2), torch.ones(2), torch.ones(1, 2), lambdas)

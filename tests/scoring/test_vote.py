@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from errors import InputError
 from scoring.alignment import IdentityAlignment
 from scoring.vote import VoteScorer
 from tests.scoring.build import make_clips
@@ -63,5 +64,5 @@ def test_many_pairs_are_taken_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("u", [(0.0,), (-1.0,), ("mean",), (math.nan,)])
 def test_wrong_widths(u: Any) -> None:
-    with pytest.raises(ValueError, match="above 0"):
+    with pytest.raises(InputError, match="above 0"):
         VoteScorer(u)

@@ -6,11 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from cli.config_files import find_config, given, short
 from cli.fit_options import FitOptions
 from errors import InputError, quoted
+from settings import read_yaml
 from trials.ablation.grid import SEED, Ablation, Variant, read_ablation
 from trials.kept_options import Options
 from trials.shared import Row
@@ -66,7 +65,7 @@ def plans_of(
     for path in paths:
         if [one.stem for one in paths].count(path.stem) > 1:
             raise InputError(f"{path}: {path.stem!r} is given twice; give every ablation once, by names that differ")
-        ablation = read_ablation(yaml.safe_load(path.read_text(encoding="utf-8-sig")), str(path))
+        ablation = read_ablation(read_yaml(path), str(path))
         prefix = f"{path.stem}/" if len(paths) > 1 else ""
         ablation = replace(
             ablation,

@@ -11,6 +11,7 @@ from typing import Any
 
 from errors import InputError, quoted, shortened
 from run_folder.trial import Label, Trial
+from settings import flatten
 from trials.runner import LOCK, LOGS
 
 KEYS = ("title", "base", "options", "seeds", "folds", "variants")
@@ -182,23 +183,12 @@ def _options(found: Any, place: str, folds: Mapping[str, Any]) -> dict[str, str]
     """Options by dotted key, as on the command line."""
     if not isinstance(found, dict):
         raise InputError(f"{place} is {_said(found)}, expected options such as {{model.margin: 0.7}}")
-    options: dict[str, str] = {}
-    for key, value in found.items():
-        _flatten(key, value, place, options)
+    options = {key: word(value) for key, value in flatten(found).items()}
     for key in options:
+        _check_option(key, place)
         if key in folds:
             raise InputError(f"{place}: {key} is what the folds go through; leave it out here")
     return options
-
-
-def _flatten(key: Any, value: Any, place: str, options: dict[str, str]) -> None:
-    """Nested keys as dotted ones; a mapping without keys is a value."""
-    _check_option(key, place)
-    if isinstance(value, dict) and value:
-        for name, inner in value.items():
-            _flatten(f"{key}.{name}", inner, place, options)
-    else:
-        options[key] = word(value)
 
 
 def _check_option(key: Any, place: str) -> None:

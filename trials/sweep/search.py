@@ -10,10 +10,10 @@ from typing import Any
 
 import jsonschema
 import numpy as np
-import yaml
 
 from errors import InputError, quoted
 from run_folder.trial import Status
+from settings import read_yaml
 
 with warnings.catch_warnings():
     # the engine still writes a setting of pydantic as it was called in pydantic 1; it is without effect
@@ -92,14 +92,7 @@ def read_sweep(path: Path) -> Sweep:
     Raises:
         InputError: it is not there, no sweep file, or one that another program is for.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); give a sweep file, such as sweeps/margin.yaml") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}, line {mark.line + 1}" if mark else f"{path}"
-        raise InputError(f"{where}: not YAML; correct the line or the one before") from None
+    content = read_yaml(path)
     if not isinstance(content, dict):
         raise InputError(f"{path}: is no sweep file; it needs keys such as 'method:' and 'parameters:'")
     if content.get("method") not in METHODS:

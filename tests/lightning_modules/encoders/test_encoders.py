@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from errors import InputError
 from lightning_modules.encoders import FourierEncoder, GCNEncoder, MLPEncoder, ResidualGCNEncoder, STGCNEncoder
 
 ENCODERS = {
@@ -95,7 +96,7 @@ def test_several_bandwidths_make_the_mean_of_their_kernels() -> None:
     [{"embedding": 0}, {"bandwidth": []}, {"bandwidth": [1.0, 0.0]}, {"bandwidth": 0.0}, {"bandwidth": float("nan")}],
 )
 def test_fourier_features_of_no_width_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="FourierEncoder"):
+    with pytest.raises(InputError, match="FourierEncoder"):
         FourierEncoder(**wrong)
 
 
@@ -107,7 +108,7 @@ def test_output_is_linear() -> None:
 
 @pytest.mark.parametrize("wrong", [{"channels": 0}, {"depth": 0}, {"in_channels": 0}, {"embedding": 0}])
 def test_empty_widths_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="must be at least 1"):
+    with pytest.raises(InputError, match="must be at least 1"):
         GCNEncoder(**wrong)
 
 

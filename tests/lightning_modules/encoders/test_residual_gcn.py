@@ -5,6 +5,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from errors import InputError
 from lightning_modules.encoders import ResidualGCNEncoder
 from lightning_modules.encoders.residual_gcn import BoneVectors
 from poses.skeleton import BONES, JOINTS
@@ -87,5 +88,5 @@ def test_every_weight_learns() -> None:
     "wrong", [{"width": 0}, {"depth": 0}, {"hidden": 0}, {"embedding": 0}, {"in_channels": 1}, {"self_loops": -1}]
 )
 def test_impossible_options_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="at least"):
+    with pytest.raises(InputError, match="at least"):
         ResidualGCNEncoder(**wrong)

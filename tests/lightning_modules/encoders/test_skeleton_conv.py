@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.nn import DenseGCNConv, GCNConv
 
+from errors import InputError
 from lightning_modules.encoders import GCNEncoder
 from lightning_modules.encoders.skeleton_conv import Graph, Initialisation, SkeletonConv, edges, initialise
 from poses.normalisation import Normalisation
@@ -59,7 +60,7 @@ def test_other_graphs_and_any_leading_shape(widths: tuple[int, int], graph: Grap
 def test_another_tree_is_another_layer() -> None:
     trees = {SkeletonConv(2, 2, graph="tree", graph_seed=seed).matrix.numpy().tobytes() for seed in (0, 0, 1, 2)}
     assert len(trees) == 3
-    with pytest.raises(ValueError, match="above 0 where a joint has no edge"):
+    with pytest.raises(InputError, match="above 0 where a joint has no edge"):
         SkeletonConv(2, 2, self_loops=0, graph="none")
 
 

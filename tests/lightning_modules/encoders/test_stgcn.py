@@ -8,6 +8,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from errors import InputError
 from lightning_modules.encoders import STGCNEncoder
 from lightning_modules.encoders.stgcn import SUBSETS, partitions
 from poses.skeleton import BONES, FLIP, JOINTS
@@ -229,5 +230,5 @@ def test_onnx_agrees_whatever_the_batch_and_the_length(tmp_path: Path) -> None:
     ],
 )
 def test_impossible_options_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"\ASTGCNEncoder: [^\n]+; got [^\n]+\Z"):
+    with pytest.raises(InputError, match=r"\ASTGCNEncoder: [^\n]+; got [^\n]+\Z"):
         STGCNEncoder(**wrong)
