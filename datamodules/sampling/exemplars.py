@@ -6,14 +6,14 @@ from lightning.pytorch.utilities import rank_zero_warn
 from numpy.typing import NDArray
 from torch import Tensor
 
-from datamodules.sampling.loaders import Content, EpochLoader
+from datamodules.sampling.loaders import Content, EpochLoader, Sampler
 from datamodules.sampling.rules import ExemplarRule
 from errors import InputError
 from poses.batches import ExemplarBatch
 
 
-class ExemplarSampler:
-    """The stream of pairs, by seed and epoch alone: two processes share what one would draw.
+class ExemplarSampler(Sampler):
+    """Draws the queries and exemplars of an epoch.
 
     Args:
         action: [n] int64, of the training clips.
@@ -25,13 +25,7 @@ class ExemplarSampler:
     """
 
     def __init__(self, action: NDArray[np.int64], rule: ExemplarRule, seed: int) -> None:
-        self.rule = rule
-        self.seed = seed
-        self.epoch = 0
-        self.order = np.argsort(action, kind="stable")
-        grouped = action[self.order]
-        self.begin = np.searchsorted(grouped, grouped, side="left")
-        self.end = np.searchsorted(grouped, grouped, side="right")
+        super().__init__(action, np.argsort(action, kind="stable"), rule.pairs_per_epoch, seed)
         self.paired = np.flatnonzero(self.end - self.begin > 1)
         if not len(self.paired):
             raise InputError(
@@ -43,14 +37,10 @@ class ExemplarSampler:
                 f"{alone} of {len(action)} training clips are the only one of their action: no pair is made of them."
             )
 
-    def set_epoch(self, epoch: int) -> None:
-        """Which epoch `draw` draws; Lightning calls this at the start of every epoch."""
-        self.epoch = epoch
-
     def draw(self) -> NDArray[np.int64]:
         """Queries and exemplars of the epoch [2, P], numbers of training clips."""
         rng = np.random.default_rng([self.seed, self.epoch])
-        count = self.rule.pairs_per_epoch
+        count = self.pairs_per_epoch
         rounds = -(-count // len(self.paired))
         query = np.concatenate([rng.permutation(self.paired) for _ in range(rounds)])[:count]
         other = self.begin[query] + rng.integers(0, self.end[query] - self.begin[query] - 1)

@@ -60,25 +60,27 @@ class ClipLoader:
             yield ClipBatch(content=self.content[share], **vars(self.facts[share]))
 
 
-class PairsPerEpoch(Protocol):
-    """How many pairs there are."""
+class Sampler:
+    """A stream of pairs of training clips, by seed and epoch alone: several processes share what one would draw.
 
-    @property
-    def pairs_per_epoch(self) -> int:
-        """In an epoch, of all processes together."""
-        ...
+    Args:
+        action: [n] int64, of the training clips.
+        order: [n] int64, the clips sorted by action; place i of the sampler is clip order[i], and the places of its
+            action are [begin[i], end[i]).
+        pairs_per_epoch: of all processes together.
+        seed: of the stream.
+    """
 
+    def __init__(self, action: NDArray[np.int64], order: NDArray[np.int64], pairs_per_epoch: int, seed: int) -> None:
+        self.order = order
+        self.pairs_per_epoch = pairs_per_epoch
+        self.seed = seed
+        self.epoch = 0
+        self.begin, self.end = (np.searchsorted(action[order], action[order], side) for side in ("left", "right"))
 
-class Sampler(Protocol):
-    """A stream of pairs of training clips, by seed and epoch alone."""
-
-    epoch: int
-    seed: int
-
-    @property
-    def rule(self) -> PairsPerEpoch:
-        """Which pairs."""
-        ...
+    def set_epoch(self, epoch: int) -> None:
+        """Which epoch is drawn; Lightning calls this at the start of every epoch."""
+        self.epoch = epoch
 
 
 E = TypeVar("E")
@@ -106,9 +108,9 @@ class EpochLoader(ABC, Generic[S, E, B]):
     def __init__(
         self, option: str, clip: NDArray[np.int64], sampler: S, batch_size: int, rank: int = 0, world_size: int = 1
     ) -> None:
-        if sampler.rule.pairs_per_epoch % world_size:
+        if sampler.pairs_per_epoch % world_size:
             raise InputError(
-                f"{option}: pairs_per_epoch = {sampler.rule.pairs_per_epoch} does not divide among {world_size} "
+                f"{option}: pairs_per_epoch = {sampler.pairs_per_epoch} does not divide among {world_size} "
                 "processes; choose a multiple"
             )
         self.sampler = sampler  # under this name Lightning finds `set_epoch`
@@ -128,7 +130,7 @@ class EpochLoader(ABC, Generic[S, E, B]):
         """Some of them."""
 
     def __len__(self) -> int:
-        return -(-self.sampler.rule.pairs_per_epoch // (self.batch_size * self._world_size))
+        return -(-self.sampler.pairs_per_epoch // (self.batch_size * self._world_size))
 
     def __iter__(self) -> Iterator[B]:
         # Lightning stops at len() without exhausting the iterator: nothing may be left to do after the last yield.

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from datamodules.sampling.loaders import EpochLoader
+from datamodules.sampling.loaders import EpochLoader, Sampler
 from datamodules.sampling.rules import PairRule
 from errors import InputError
 from poses.batches import PairBatch
@@ -25,7 +25,7 @@ class Pairs:
     similar: NDArray[np.float32]
 
 
-class PairSampler:
+class PairSampler(Sampler):
     """Draws the pairs of an epoch; the same (seed, epoch) gives the same pairs on every machine and process count.
 
     Args:
@@ -39,14 +39,10 @@ class PairSampler:
     """
 
     def __init__(self, action: NDArray[np.int64], score: NDArray[np.float64], rule: PairRule, seed: int) -> None:
-        self.rule = rule
-        self.seed = seed
-        self.epoch = 0
         # Sorted by action, then score: an action is a run, its high scores and its far scores are ends of that run.
-        self.order = np.lexsort((score, action))
+        super().__init__(action, np.lexsort((score, action)), rule.pairs_per_epoch, seed)
+        self.rule = rule
         action, score = action[self.order], score[self.order]
-        self.begin = np.searchsorted(action, action, side="left")
-        self.end = np.searchsorted(action, action, side="right")
         self.high = np.empty(len(action), dtype=np.int64)  # where the clips above the action's median begin
         self.low_begin, self.low_end = np.empty((2, len(action)), dtype=np.int64)  # far below: [low_begin, low_end)
         self.far_begin, self.far_end = np.empty((2, len(action)), dtype=np.int64)  # and far above
@@ -96,14 +92,10 @@ class PairSampler:
                 f"{rule.score_gap:g}{limit} standard deviations; widen pairs.score_gap or add clips or actions"
             )
 
-    def set_epoch(self, epoch: int) -> None:
-        """Which epoch `draw` draws; Lightning calls this at the start of every epoch."""
-        self.epoch = epoch
-
     def draw(self) -> Pairs:
         """All pairs of the epoch, shuffled."""
         rng = np.random.default_rng([self.seed, self.epoch])
-        rule, count = self.rule, self.rule.pairs_per_epoch
+        rule, count = self.rule, self.pairs_per_epoch
         similar = min(max(round(count * rule.similar_share), 1), count - 1)
         other = round((count - similar) * rule.other_action_share) if self.other_exists else 0
         if rule.graded:
