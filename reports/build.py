@@ -9,8 +9,8 @@ from reports.datasets import About, about
 from reports.document import Block, Gallery, Heading, Report, Section
 from reports.groups import BY_HAND, Campaign, DatasetRuns, by_dataset, campaigns, differing
 from reports.run_list import environments, run_lists
-from reports.tables import Compared, compare, robustness_table, table_one, table_two
-from reports.variants import chosen_scorer
+from reports.tables import robustness_table, table_one, table_two
+from reports.variants import Comparison
 from run_folder.runs import Run
 
 _WHAT = (
@@ -50,7 +50,7 @@ def build(runs: Sequence[Run], title: str, reference: str | None = None) -> Repo
 def _dataset(dataset: DatasetRuns, number: int, alike: Sequence[DatasetRuns], reference: str | None) -> Section:
     described = about(dataset.dataset, str(dataset.protocol["folds"]) if "folds" in dataset.protocol else None)
     found = campaigns(dataset.runs, reference)
-    compared = [one for campaign in found if (one := compare(campaign))]
+    compared = [Comparison(campaign) for campaign in found if campaign.tested]
     protocol = ", ".join(f"{key}: {value}" for key, value in dataset.protocol.items())
     title = described.title
     if len(alike) > 1:
@@ -72,14 +72,13 @@ def _dataset(dataset: DatasetRuns, number: int, alike: Sequence[DatasetRuns], re
     return Section(title, f"data-{number}", blocks)
 
 
-def _campaign(campaign: Campaign, one: Compared | None, dataset: str, described: About, prefix: str) -> list[Block]:
+def _campaign(campaign: Campaign, one: Comparison | None, dataset: str, described: About, prefix: str) -> list[Block]:
     galleries: list[Gallery | None] = []
     blocks: list[Block] = []
     if one is not None:
         perturbed = {}
-        for variant in one.comparison.variants:
-            scorer = chosen_scorer(variant, one.comparison.scorers(variant))[0]
-            if own := robustness.curves(variant, scorer, one.comparison.headline):
+        for variant in one.variants:
+            if own := robustness.curves(variant, one.chosen(variant).scorer, one.headline):
                 perturbed[variant.name] = own
         blocks.append(table_two(one, described.group, perturbed))
         galleries.append(figures.intervals(one, dataset, described, prefix))

@@ -12,8 +12,7 @@ from reports.document import Gallery, Picture
 from reports.groups import Campaign, Variant
 from reports.published import PUBLISHED
 from reports.robustness_curves import Curve
-from reports.tables import Compared
-from reports.variants import chosen_scorer
+from reports.variants import Comparison, validation_rho
 from scoring.metrics import ranks, spearman
 from scoring.trivial import RAW_RIDGE
 
@@ -28,25 +27,23 @@ FOLDED_FROM = 6
 _WORDS = ("high", "medium", "low")
 
 
-def shown_variants(one: Compared) -> list[Variant]:
+def shown_variants(one: Comparison) -> list[Variant]:
     """The variants with figures of their own: all if they are few, else the first and the best on validation."""
-    variants = one.comparison.variants
+    variants = one.variants
     if len(variants) <= MOST_VARIANTS:
         return list(variants)
 
     def validated(variant: Variant) -> float:
-        scorer = chosen_scorer(variant, one.comparison.scorers(variant))[0]
-        rhos = [run.history.at_best(scorer) for run in variant.compared if run.history]
-        return sum(rho or 0.0 for rho in rhos) / max(1, len(rhos))
+        return validation_rho(variant, one.chosen(variant).scorer) or 0.0
 
     best = sorted(variants[1:], key=validated, reverse=True)[: MOST_VARIANTS - 1]
     return [variants[0], *best]
 
 
-def intervals(one: Compared, dataset: str, about: About, prefix: str) -> Gallery:
+def intervals(one: Comparison, dataset: str, about: About, prefix: str) -> Gallery:
     """Rho of every variant, with trivial and published rows."""
     bars = []
-    for variant in one.comparison.variants:
+    for variant in one.variants:
         row = one.chosen(variant)
         bars.append(Bar(f"{variant.name} ({row.scorer})", row.rho, row.by_group or row.by_clip, "measured"))
     rest = len(bars) - MOST_BARS
@@ -56,7 +53,7 @@ def intervals(one: Compared, dataset: str, about: About, prefix: str) -> Gallery
             bars.append(Bar(row.scorer, row.rho, row.by_group or row.by_clip, "trivial"))
     others = PUBLISHED.get(dataset, ())
     bars += [Bar(row.method, row.rho, None, "human" if row.human else "published") for row in others]
-    over = f"{about.group}s" if one.comparison.groups > 1 else "clips"
+    over = f"{about.group}s" if one.groups > 1 else "clips"
     caption = (
         f"Data: the test clips of {about.title}. Each dot is Spearman's rho between predicted and true scores (1: the "
         f"same order, 0: no relation), each bar its 95 % interval with whole {over} resampled. Blue: trained models, "
@@ -96,13 +93,13 @@ def learning(campaign: Campaign, prefix: str) -> Gallery | None:
     return Gallery("Learning curves", pictures, folded=len(pictures) > FOLDED_FROM) if pictures else None
 
 
-def scatter(one: Compared, about: About, prefix: str) -> Gallery | None:
+def scatter(one: Comparison, about: About, prefix: str) -> Gallery | None:
     """Predicted against true scores, a figure a variant and action."""
     pictures = []
     for variant in shown_variants(one):
-        number = list(one.comparison.variants).index(variant)
+        number = one.variants.index(variant)
         scorer = one.chosen(variant).scorer
-        table = one.comparison.pooled(variant)
+        table = one.pooled(variant)
         result = variant.seeds[0][0].result
         assert result is not None
         by_rank = scorer in result.uncalibrated
@@ -115,7 +112,7 @@ def scatter(one: Compared, about: About, prefix: str) -> Gallery | None:
             rho = spearman(y, x)
             if by_rank:
                 x, y = ranks(x), ranks(y)
-            named = one.comparison.actions[action]
+            named = one.actions[action]
             axes = (
                 (f"rank by {about.score.removesuffix(' (s)')}", "predicted rank")
                 if by_rank
@@ -137,11 +134,11 @@ def scatter(one: Compared, about: About, prefix: str) -> Gallery | None:
     return Gallery("Predicted against true", pictures, text, len(pictures) > FOLDED_FROM) if pictures else None
 
 
-def pairs(one: Compared, about: About, prefix: str) -> Gallery | None:
+def pairs(one: Comparison, about: About, prefix: str) -> Gallery | None:
     """Fig. 3: pairs of poses of high, medium and low similarity, of one run a variant."""
     pictures = []
     for variant in shown_variants(one):
-        number = list(one.comparison.variants).index(variant)
+        number = one.variants.index(variant)
         run = next((run for run in variant.compared if run.pairs), None)
         for pair in run.pairs if run else ():
             level = pair["level"]
@@ -158,10 +155,10 @@ def pairs(one: Compared, about: About, prefix: str) -> Gallery | None:
     return Gallery("Pairs of poses (Fig. 3)", pictures, _choice(one), len(pictures) > FOLDED_FROM) if pictures else None
 
 
-def attention(one: Compared, about: About, prefix: str) -> Gallery | None:
+def attention(one: Comparison, about: About, prefix: str) -> Gallery | None:
     """Where heads that parse clips into parts look, over the test clips of a seed."""
     pictures = []
-    for number, variant in enumerate(one.comparison.variants):
+    for number, variant in enumerate(one.variants):
         maps = [run.attention for run in (variant.seeds[0] if variant.seeds else ()) if run.attention is not None]
         if not maps or len({found.shape[1:] for found in maps}) > 1:
             continue
@@ -178,7 +175,7 @@ def attention(one: Compared, about: About, prefix: str) -> Gallery | None:
     return Gallery("Attention over time", pictures, folded=len(pictures) > FOLDED_FROM) if pictures else None
 
 
-def robustness(found: Mapping[str, Sequence[Curve]], one: Compared, about: About, prefix: str) -> Gallery | None:
+def robustness(found: Mapping[str, Sequence[Curve]], one: Comparison, about: About, prefix: str) -> Gallery | None:
     """Rho against the level of a perturbation, a figure a perturbation, a line a variant."""
     names = [variant.name for variant in shown_variants(one) if variant.name in found]
     perturbations = list(dict.fromkeys(curve.perturbation for own in found.values() for curve in own))
@@ -202,8 +199,8 @@ def robustness(found: Mapping[str, Sequence[Curve]], one: Compared, about: About
     return Gallery("Robustness curves", pictures, _choice(one)) if pictures else None
 
 
-def _choice(one: Compared) -> str:
-    count = len(one.comparison.variants)
+def _choice(one: Comparison) -> str:
+    count = len(one.variants)
     if count <= MOST_VARIANTS:
         return ""
     return (

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from drawing.pictures import counted
 from reports.document import Cell, Line, Table
-from reports.groups import Campaign, Variant
+from reports.groups import Variant
 from reports.published import NOTE, PUBLISHED
 from reports.robustness_curves import Curve, change
 from reports.variants import Comparison, Difference, Measured, chosen_scorer, validation_rho
@@ -23,34 +23,7 @@ COLLAPSE = (
 )
 
 
-@dataclass(frozen=True)
-class Compared:
-    """A campaign with its comparison and every measured row, by variant and scorer."""
-
-    campaign: Campaign
-    comparison: Comparison
-    measured: Mapping[tuple[str, str], Measured]
-    trivial: Sequence[Measured]
-
-    def chosen(self, variant: Variant) -> Measured:
-        """The row of the scorer that validation chose."""
-        return self.measured[variant.name, chosen_scorer(variant, self.comparison.scorers(variant))[0]]
-
-
-def compare(campaign: Campaign) -> Compared | None:
-    """Measure every scorer of every variant; None where nothing was tested."""
-    if not campaign.tested:
-        return None
-    comparison = Comparison(campaign)
-    measured = {
-        (variant.name, scorer): comparison.measure(variant, scorer)
-        for variant in comparison.variants
-        for scorer in comparison.scorers(variant)
-    }
-    return Compared(campaign, comparison, measured, comparison.trivial())
-
-
-def table_one(dataset: str, title: str, found: Sequence[Compared], groups: str) -> Table:
+def table_one(dataset: str, title: str, found: Sequence[Comparison], groups: str) -> Table:
     """Every variant with the scorer that validation chose, the trivial predictors, and published rows.
 
     Args:
@@ -66,9 +39,9 @@ def table_one(dataset: str, title: str, found: Sequence[Compared], groups: str) 
     lines: list[Line] = []
     guessed = False
     for one in found:
-        for variant in one.comparison.variants:
-            scorer, by_validation = chosen_scorer(variant, one.comparison.scorers(variant))
-            guessed |= not by_validation and len(one.comparison.scorers(variant)) > 1
+        for variant in one.variants:
+            scorer, by_validation = chosen_scorer(variant, one.scorers(variant))
+            guessed |= not by_validation and len(one.scorers(variant)) > 1
             name = f"{variant.name} ({one.campaign.title})" if several else variant.name
             lines.append(_line_one(name, one.measured[variant.name, scorer], with_errors))
     lines += [_line_one(row.scorer, row, with_errors) for row in found[0].trivial]
@@ -77,7 +50,7 @@ def table_one(dataset: str, title: str, found: Sequence[Compared], groups: str) 
         cells += [_number(row.relative_l2, "")] * with_errors
         cells += ["", "", f"{row.source}; {row.averaging}"]
         lines.append(Line([Cell(cell) for cell in cells], "human" if row.human else "published"))
-    comparison = found[0].comparison
+    comparison = found[0]
     notes = [_rho_in_words(comparison), RESAMPLED.format(groups=f"{groups}s, or of clips")]
     if with_errors:
         notes.append(
@@ -103,11 +76,10 @@ def table_one(dataset: str, title: str, found: Sequence[Compared], groups: str) 
     return Table(f"Table I: {title}", caption, header, lines, 3, notes)
 
 
-def table_two(one: Compared, groups: str, robustness: Mapping[str, Sequence[Curve]]) -> Table:
+def table_two(one: Comparison, groups: str, robustness: Mapping[str, Sequence[Curve]]) -> Table:
     """Variants and scorers as rows, with paired differences to ridge on raw coordinates and to the first variant."""
-    comparison = one.comparison
-    several = len(comparison.variants) > 1
-    costs = [_costs(variant) for variant in comparison.variants]
+    several = len(one.variants) > 1
+    costs = [_costs(variant) for variant in one.variants]
     with_costs = any(cost.known for cost in costs)
     header = ["variant", "scorer", "seeds", "collapsed runs", "rho", "95 % interval", "mean rho per fold"]
     header += ["sd over seeds"]
@@ -115,7 +87,13 @@ def table_two(one: Compared, groups: str, robustness: Mapping[str, Sequence[Curv
     header += ["parameters", "training (s)", "inference (ms a clip)"] * with_costs
     header += ["rho when perturbed"] * bool(robustness) + ["rho on validation"]
 
-    def line(title: str, row: Measured, cost: "_Cost | None", perturbed: float | None = None) -> Line:
+    def line(
+        title: str,
+        row: Measured,
+        cost: "_Cost | None" = None,
+        perturbed: float | None = None,
+        validated: float | None = None,
+    ) -> Line:
         trivial = not row.variant
         cells = [
             Cell(title),
@@ -133,26 +111,21 @@ def table_two(one: Compared, groups: str, robustness: Mapping[str, Sequence[Curv
             cells += [Cell(text) for text in (cost.cells if cost else ("", "", ""))]
         if robustness:
             cells.append(Cell("" if perturbed is None else f"{perturbed:+.3f}"))
-        cells.append(Cell(_number(validated.get((title, row.scorer)), "")))
+        cells.append(Cell(_number(validated, "")))
         return Line(cells, "trivial" if trivial else "measured")
 
     lines = []
-    validated = {
-        (variant.name, scorer): validation_rho(variant, scorer)
-        for variant in comparison.variants
-        for scorer in comparison.scorers(variant)
-    }
-    for variant, cost in zip(comparison.variants, costs, strict=True):
+    for variant, cost in zip(one.variants, costs, strict=True):
         alive = sum(not any(run.collapsed for run in seed) for seed in variant.seeds)
-        scorers = comparison.scorers(variant)
-        chosen = chosen_scorer(variant, scorers)[0]
+        scorers = one.scorers(variant)
         for scorer in scorers:
-            perturbed = change(robustness.get(variant.name, ())) if scorer == chosen else None
-            lines.append(line(variant.name, one.measured[variant.name, scorer], cost, perturbed))
+            row = one.measured[variant.name, scorer]
+            perturbed = change(robustness.get(variant.name, ())) if row is one.chosen(variant) else None
+            lines.append(line(variant.name, row, cost, perturbed, validation_rho(variant, scorer)))
         if 0 < alive < len(variant.seeds):
             title = f"{variant.name}, without the seeds with a collapsed run"
-            lines += [line(title, comparison.measure(variant, scorer, alive=True), cost) for scorer in scorers]
-    lines += [line(row.scorer, row, None) for row in one.trivial]
+            lines += [line(title, one.measure(variant, scorer, alive=True), cost) for scorer in scorers]
+    lines += [line(row.scorer, row) for row in one.trivial]
     caption = (
         "One row a variant and a scorer (how poses become the score of a clip). A difference above 0 means that the "
         "row ranks better; it is marked with * and bold where its interval excludes 0. Look at the interval before the "
@@ -256,19 +229,18 @@ def _rho_in_words(comparison: Comparison) -> str:
     return f"{of}{folds}. rho: Spearman's rho over {out}, mean over the seeds."
 
 
-def _notes(one: Compared, groups: str, with_costs: bool, with_robustness: bool) -> list[str]:
-    comparison, variants = one.comparison, one.campaign.variants
-    first = comparison.variants[0]
+def _notes(one: Comparison, groups: str, with_costs: bool, with_robustness: bool) -> list[str]:
+    first = one.variants[0]
     ranked = sorted(first.seeds[0][0].result.uncalibrated) if first.seeds[0][0].result else []
-    notes = [_rho_in_words(comparison)]
+    notes = [_rho_in_words(one)]
     if len(first.parts) > 1 and ranked:
         notes[0] += f" Ranked within a fold before pooling: {', '.join(ranked)}."
-    notes += [RESAMPLED.format(groups=f"{groups}s" if comparison.groups > 1 else "clips"), COLLAPSE]
+    notes += [RESAMPLED.format(groups=f"{groups}s" if one.groups > 1 else "clips"), COLLAPSE]
     notes.append(
         "Rho on validation: of the epoch that was kept, mean over the runs; variants are to be chosen by it. It is the "
         "best of several epochs on fewer clips, so neither too high nor too low a value says anything by itself."
     )
-    if len(comparison.variants) > 1:
+    if len(one.variants) > 1:
         notes.append(f"The first variant, from which differences are taken scorer by scorer, is {first.name}.")
     marked = sum(bool(row.to_first) for row in one.measured.values())
     if marked > 10:
@@ -276,15 +248,15 @@ def _notes(one: Compared, groups: str, with_costs: bool, with_robustness: bool) 
             f"{marked} differences to the first variant are shown: of as many without any real difference about "
             f"{0.05 * marked:.0f} would be marked by chance."
         )
-    if other := comparison.other_raw_ridges():
+    if other := one.other_raw_ridges():
         notes.append(
             f"{RAW_RIDGE.capitalize()} is that of {first.name}; these variants prepare poses in another way, and their "
             f"own would differ: {', '.join(other)}."
         )
-    for variant in variants:
+    for variant in one.campaign.variants:
         notes += _notes_on(variant, len(first.parts))
     if with_costs:
-        stacked = max(_costs(variant).stacked for variant in comparison.variants)
+        stacked = max(_costs(variant).stacked for variant in one.variants)
         notes.append(
             "Training: wall time of a run, mean; inference: from the poses of a clip to its embeddings, median."
             + (f" Up to {stacked} models were trained as one stack, whose time is divided by them." * (stacked > 1))

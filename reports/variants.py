@@ -75,10 +75,11 @@ class Comparison:
     """The variants of a campaign on their test parts.
 
     Args:
-        campaign: its variants; those without a complete seed are left out.
+        campaign: its variants; those without a complete seed are left out, and one is there.
     """
 
     def __init__(self, campaign: Campaign) -> None:
+        self.campaign = campaign
         self.variants = campaign.tested
         runs = [run for variant in self.variants for run in variant.compared]
         tables, self.actions = tables_of([_result(run).columns for run in runs])
@@ -110,56 +111,47 @@ class Comparison:
 
     def measure(self, variant: Variant, scorer: str, alive: bool = False) -> Measured:
         """One row of a variant; with `alive`, of its seeds without a collapsed run."""
-        pooled = self._pooled[variant.name]
-        chosen = [
-            index for index, seed in enumerate(variant.seeds) if not alive or not any(run.collapsed for run in seed)
-        ]
-        kept = [pooled[index] for index in chosen]
-        seeds = [variant.seeds[index] for index in chosen]
+        both = zip(self._pooled[variant.name], variant.seeds, strict=True)
+        kept, seeds = zip(*(one for one in both if not (alive and any(run.collapsed for run in one[1]))), strict=True)
         first = self._pooled[self.variants[0].name]
-        raw = self.first if torch.equal(self.first.clip, kept[0].clip) else kept[0]
         comparable = (
             variant is not self.variants[0]
             and torch.equal(first[0].clip, kept[0].clip)
             and all(scorer in table.predictions for table in first)
         )
-        return self._measure(
-            kept,
-            seeds,
-            variant.name,
-            scorer,
-            raw.predictions.get(RAW_RIDGE),
-            torch.stack([table.predictions[scorer] for table in first]) if comparable else None,
-        )
+        other = torch.stack([table.predictions[scorer] for table in first]) if comparable else None
+        return self._measure(kept, seeds, variant.name, scorer, self._raw_ridge(kept[0]), other)
 
+    @cached_property
+    def measured(self) -> dict[tuple[str, str], Measured]:
+        """Every row, by variant and scorer."""
+        pairs = [(variant, scorer) for variant in self.variants for scorer in self.scorers(variant)]
+        return {(variant.name, scorer): self.measure(variant, scorer) for variant, scorer in pairs}
+
+    def chosen(self, variant: Variant) -> Measured:
+        """The row of the scorer that validation chose."""
+        return self.measured[variant.name, chosen_scorer(variant, self.scorers(variant))[0]]
+
+    @cached_property
     def trivial(self) -> list[Measured]:
         """The trivial predictors, ridge on raw coordinates first: of each, that of the first variant that has it."""
-        first = self.first
-        raw = first.predictions.get(RAW_RIDGE)
         found: dict[str, Measured] = {}
         for variant in self.variants:
             table = self._pooled[variant.name][0]
-            other = raw if torch.equal(table.clip, first.clip) else table.predictions.get(RAW_RIDGE)
             for name in (name for name in table.predictions if name in self._trivial(variant) and name not in found):
-                against = None if name == RAW_RIDGE else other
+                against = None if name == RAW_RIDGE else self._raw_ridge(table)
                 found[name] = self._measure([table], variant.seeds[:1], "", name, against, None)
         return sorted(found.values(), key=lambda row: row.scorer != RAW_RIDGE)
 
     def other_raw_ridges(self) -> list[str]:
         """Variants whose data are prepared so that ridge on raw coordinates is another predictor there."""
-        raw = self.first.predictions.get(RAW_RIDGE)
         other = []
         for variant in self.variants[1:]:
             table = self._pooled[variant.name][0]
-            own = table.predictions.get(RAW_RIDGE)
-            same_clips = torch.equal(table.clip, self.first.clip)
-            if raw is not None and own is not None and same_clips and not torch.allclose(raw, own, equal_nan=True):
+            raw, own = self._raw_ridge(table), table.predictions.get(RAW_RIDGE)
+            if raw is not None and own is not None and not torch.allclose(raw, own, equal_nan=True):
                 other.append(variant.name)
         return other
-
-    def table(self, run: Run) -> ClipTable:
-        """The test predictions of a run."""
-        return self._tables[run.folder]
 
     def pooled(self, variant: Variant) -> ClipTable:
         """Those of the first seed of a variant, all test parts together; uncalibrated ones as ranks."""
@@ -169,6 +161,11 @@ class Comparison:
         tables = [[self._tables[run.folder]] for run in seed]
         # the scale of a single model needs no ranks
         return pool(tables, _result(seed[0]).uncalibrated if len(seed) > 1 else ())
+
+    def _raw_ridge(self, table: ClipTable) -> Tensor | None:
+        """Ridge on raw coordinates for the clips of a table: that of the first variant, if it has the same clips."""
+        same = torch.equal(table.clip, self.first.clip)
+        return (self.first if same else table).predictions.get(RAW_RIDGE)
 
     def _trivial(self, variant: Variant) -> set[str]:
         return _result(variant.seeds[0][0]).trivial

@@ -8,23 +8,20 @@ import pytest
 from reports.datasets import about
 from reports.figures import attention
 from reports.groups import campaigns
-from reports.tables import Compared, compare
-from reports.variants import chosen_scorer
+from reports.variants import Comparison, chosen_scorer
 from run_folder.runs import read_run
 from scoring.regression import RegressionScorer
 from tests.run_folder.made_runs import make_campaign, make_run
 
 
-def compared(folder: Path, attentive: str | None) -> Compared:
+def compared(folder: Path, attentive: str | None) -> Comparison:
     runs = []
     for path in make_campaign(folder, {"CoRe": {}, "TPT": {}}):
         if path.parent.name == attentive:
             maps = np.random.default_rng(0).random((12, 2, 5, 20)).astype(np.float32)
             np.save(path / "test" / "attention.npy", maps / maps.sum(-1, keepdims=True))
         runs.append(read_run(str(path), path))
-    one = compare(campaigns(runs)[0])
-    assert one is not None
-    return one
+    return Comparison(campaigns(runs)[0])
 
 
 def test_a_picture_a_variant_that_has_attention(tmp_path: Path) -> None:
@@ -62,8 +59,7 @@ def test_a_pickled_array_is_not_read(tmp_path: Path) -> None:
 
 
 def test_a_head_is_what_is_shown_of_a_model_that_has_one(tmp_path: Path) -> None:
-    one = compare(campaigns([read_run("a", make_run(tmp_path / "a"))])[0])
-    assert one is not None
-    (variant,) = one.comparison.variants
+    one = Comparison(campaigns([read_run("a", make_run(tmp_path / "a"))])[0])
+    (variant,) = one.variants
     assert chosen_scorer(variant, ["ridge", RegressionScorer.name]) == (RegressionScorer.name, True)
     assert chosen_scorer(variant, ["reference", "vote", "ridge"])[0] == "ridge"

@@ -10,16 +10,15 @@ from reports.document import Table
 from reports.groups import Variant, campaigns
 from reports.published import PUBLISHED
 from reports.robustness_curves import Curve, change, curves
-from reports.tables import Compared, compare, robustness_table, table_one, table_two
+from reports.tables import robustness_table, table_one, table_two
+from reports.variants import Comparison
 from run_folder.runs import Run, read_run
 from scoring.metrics import spearman
 from tests.run_folder.made_runs import CLIPS, LEVELS, SCORERS, make_campaign, make_run, rewrite
 
 
-def compared(folders: list[Path]) -> Compared:
-    one = compare(campaigns([read_run(str(folder), folder) for folder in folders])[0])
-    assert one is not None
-    return one
+def compared(folders: list[Path]) -> Comparison:
+    return Comparison(campaigns([read_run(str(folder), folder) for folder in folders])[0])
 
 
 def rows(table: Table) -> list[dict[str, str]]:
@@ -142,7 +141,7 @@ def test_many_differences_come_with_a_warning(tmp_path: Path) -> None:
 
 
 def variant_of(folders: list[Path]) -> Variant:
-    return compared(folders).comparison.variants[0]
+    return compared(folders).variants[0]
 
 
 def test_robustness_is_rho_within_a_test_part_averaged_over_runs(tmp_path: Path) -> None:

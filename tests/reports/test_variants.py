@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from reports.groups import Campaign, campaigns
-from reports.tables import compare, difference, interval, table_two
+from reports.tables import difference, interval, table_two
 from reports.variants import Comparison, chosen_scorer, validation_rho
 from run_folder.results import read_result
 from run_folder.runs import read_run
@@ -73,15 +73,14 @@ def test_rho_and_differences_are_means_over_seeds_of_pooled_ones(two: Campaign, 
 
 
 def test_a_difference_is_marked_where_its_interval_excludes_zero(tmp_path: Path) -> None:
-    one = compare(campaign(make_campaign(tmp_path, {"bad": {"noise": 30.0}, "good": {"noise": 0.01}}, folds=FOLDS)))
-    assert one is not None
+    one = Comparison(campaign(make_campaign(tmp_path, {"bad": {"noise": 30.0}, "good": {"noise": 0.01}}, folds=FOLDS)))
     row = one.measured["good", "ridge"]
     assert row.to_first is not None
     assert row.to_first.established
     cells = difference(row.to_first)
     assert (cells[0].marked, cells[0].text) == (True, f"{row.to_first.value:+.3f} *")
     assert one.measured["bad", "ridge"].to_first is None
-    same = compare(campaign(make_campaign(tmp_path / "same", {"a": {}, "b": {}}, folds=FOLDS)))
+    same = Comparison(campaign(make_campaign(tmp_path / "same", {"a": {}, "b": {}}, folds=FOLDS)))
     assert same is not None
     row = same.measured["b", "ridge"]
     assert row.to_first is not None
@@ -93,8 +92,7 @@ def test_a_difference_is_marked_where_its_interval_excludes_zero(tmp_path: Path)
 
 def test_variants_with_other_test_parts_are_not_compared(tmp_path: Path) -> None:
     folders = [*make_campaign(tmp_path, {"a": {}}, folds=2), make_run(tmp_path / "x", variant="b", started=5)]
-    one = compare(campaign(folders))
-    assert one is not None
+    one = Comparison(campaign(folders))
     row = one.measured["b", "ridge"]
     assert (row.clips, row.to_first) == (CLIPS, None)
     assert row.to_ridge is not None
@@ -129,8 +127,7 @@ def test_one_clip_has_no_rho(tmp_path: Path) -> None:
     folder = make_run(tmp_path / "x", variant="a")
     path = folder / "test" / "predictions.parquet"
     pq.write_table(pq.read_table(path).slice(0, 1), path)
-    one = compare(campaign([folder]))
-    assert one is not None
+    one = Comparison(campaign([folder]))
     assert one.measured["a", "ridge"].rho is None
     assert table_two(one, "climber", {}).lines[0].cells[4].text == "-"
 
@@ -138,7 +135,7 @@ def test_one_clip_has_no_rho(tmp_path: Path) -> None:
 def test_nothing_tested_is_nothing_to_compare(tmp_path: Path) -> None:
     folder = make_run(tmp_path / "x", variant="a")
     (folder / "test" / "metrics.json").unlink()
-    assert compare(campaign([folder])) is None
+    assert campaign([folder]).tested == []
 
 
 def test_other_ways_to_prepare_poses_are_told(tmp_path: Path) -> None:
@@ -147,9 +144,8 @@ def test_other_ways_to_prepare_poses_are_told(tmp_path: Path) -> None:
     table = pq.read_table(path)
     place = table.column_names.index(RAW_RIDGE)
     pq.write_table(table.set_column(place, RAW_RIDGE, [pa.array(range(CLIPS), pa.float64())]), path)
-    one = compare(campaign(folders))
-    assert one is not None
-    assert one.comparison.other_raw_ridges() == ["b"]
+    one = Comparison(campaign(folders))
+    assert one.other_raw_ridges() == ["b"]
     assert any("their own would differ: b" in note for note in table_two(one, "climber", {}).notes)
 
 
@@ -164,12 +160,11 @@ def test_a_trivial_predictor_of_a_later_variant_is_shown_and_validation_is_told(
             metrics = json.loads((folder / "test" / "metrics.json").read_text())
             row = {**metrics["rows"][-1], "name": MEAN_RIDGE, "trivial": True}
             rewrite(folder / "test" / "metrics.json", rows=[*metrics["rows"], row])
-    one = compare(campaign(folders))
-    assert one is not None
+    one = Comparison(campaign(folders))
     assert [row.scorer for row in one.trivial] == [RAW_RIDGE, "class mean", MEAN_RIDGE]
     assert one.trivial[2].rho == pytest.approx(-1)
     table = table_two(one, "climber", {})
     assert table.header[-1] == "rho on validation"
     told = {(line.cells[0].text, line.cells[1].text): line.cells[-1].text for line in table.lines}
-    assert told["averaged", "reference"] == f"{validation_rho(one.comparison.variants[1], 'reference'):.3f}"
+    assert told["averaged", "reference"] == f"{validation_rho(one.variants[1], 'reference'):.3f}"
     assert told[MEAN_RIDGE, ""] == ""
