@@ -1,4 +1,4 @@
-"""A callback that kills its own process, for the tests of resuming."""
+"""Callbacks that kill or interrupt their own process, for the tests of resuming."""
 
 import os
 import signal
@@ -8,16 +8,17 @@ from lightning import Callback, LightningModule, Trainer
 
 
 class KillAt(Callback):
-    """SIGKILL when process `rank` first calls `hook` with `trainer.global_step >= step`."""
+    """A signal, SIGKILL by default, when process `rank` calls `hook` with `trainer.global_step >= step`."""
 
-    def __init__(self, hook: str, step: int, rank: int = 0) -> None:
+    def __init__(self, hook: str, step: int, rank: int = 0, number: int = int(signal.SIGKILL)) -> None:
         self.hook = hook
         self.step = step
         self.rank = rank
+        self.number = number
 
     def _kill(self, hook: str, trainer: Trainer) -> None:
         if hook == self.hook and trainer.global_step >= self.step and trainer.global_rank == self.rank:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), self.number)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         self._kill("on_train_batch_start", trainer)

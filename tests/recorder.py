@@ -43,7 +43,7 @@ class Recorder(Callback):
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         if dataloader_idx == 1 and not self.kept["metrics"]:
-            self.kept["tracks"] += batch["track"].tolist()
+            self.kept["tracks"] += batch.track.tolist()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if isinstance(value, Tensor)}

@@ -1,17 +1,14 @@
 """A run killed at any moment and continued is the run that was never killed."""
 
 import csv
-import os
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from tests.conftest import REPO
+from tests.forks import python
 
 # 10 steps an epoch; a checkpoint in the middle of an epoch after steps 4, 8, 12, 16, ...
 OPTIONS = shlex.split("""
@@ -38,12 +35,10 @@ CALLBACKS = [
 
 
 def fit(folder: Path, data: Path, *more: str) -> int:
-    command = [
-        sys.executable, "run.py", "fit", *OPTIONS, f"--data.root={data}", f"--trainer.logger.save_dir={folder}",
+    return python(
+        "run.py", "fit", *OPTIONS, f"--data.root={data}", f"--trainer.logger.save_dir={folder}",
         f"--trainer.callbacks={CALLBACKS[0]}", f"--trainer.callbacks+={CALLBACKS[1]}", *more,
-    ]  # fmt: skip
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, cwd=REPO, env=environment, stdout=subprocess.DEVNULL).returncode
+    ).returncode  # fmt: skip
 
 
 def rows(run: Path) -> list[dict[str, str]]:

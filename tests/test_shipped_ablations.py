@@ -1,10 +1,9 @@
 """Every shipped ablation is short, and its variants are models that can be built; a tiny one is killed and goes on."""
 
-import os
 import signal
-import subprocess
-import sys
 import time
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -15,9 +14,9 @@ import run
 from cli.config_files import CONFIGS
 from cli.fit_options import FitOptions
 from run_folder.trial import read_record
-from tests.conftest import REPO
 from tests.datasets import FAST, options
-from trials.ablation.ablation_plan import plans_of
+from tests.forks import Child, start
+from trials.ablation.ablation_plan import Plan, plans_of
 
 FILES = sorted((CONFIGS / "ablations").glob("*.yaml"))
 BASES = {path: yaml.safe_load(path.read_text())["base"][0] for path in FILES}
@@ -43,22 +42,33 @@ def runs(tmp_path_factory: pytest.TempPathFactory, data: list[str]) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def planned(made: Path, runs: Path) -> Callable[[Path], Plan]:
+    """The plan of a file; builds every model and its data, once."""
+
+    @cache
+    def planned(path: Path) -> Plan:
+        (plan,) = plans_of([f"ablations/{path.name}"], None, None, options(BASES[path], made)[2:], runs / path.stem)
+        return plan
+
+    return planned
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_it_is_short_and_every_variant_can_be_built(path: Path, made: Path, runs: Path) -> None:
+def test_it_is_short_and_every_variant_can_be_built(path: Path, planned: Callable[[Path], Plan]) -> None:
     assert len(path.read_text().splitlines()) <= 30
-    data = options(BASES[path], made)[2:]
-    # builds every model and its data
-    (plan,) = plans_of([f"ablations/{path.name}"], None, None, data, runs / path.stem)
+    plan = planned(path)
     models = [str(sorted(one.values.items())) for one in plan.options.values()]
     assert len(set(models)) == len(models), "two variants are one model"
 
 
-def test_the_paper_is_the_paper(data: list[str], runs: Path) -> None:
+@pytest.mark.slow
+def test_the_paper_is_the_paper(data: list[str], planned: Callable[[Path], Plan]) -> None:
     """What tables call the paper's model is speed21.yaml, but for what the whole file says."""
     reader = FitOptions()
     checked = 0
-    own_data = [str(path) for path, base in BASES.items() if base == "speed21.yaml"]
-    for plan in plans_of(own_data, None, None, data, runs):
+    for plan in [planned(path) for path, base in BASES.items() if base == "speed21.yaml"]:
         common = set.intersection(*(set(variant.options.items()) for variant in plan.ablation.variants))
         words = [f"--{key}={value}" for key, value in common if key != "model.encoder.channels"]
         shipped = reader.flat(reader.parse(["--config=speed21.yaml", *words, *data]))
@@ -76,6 +86,7 @@ def finished(output: Path) -> list[Path]:
     return [path for path in output.glob("*/seed_*") if (record := read_record(path)) and record.status == "finished"]
 
 
+@pytest.mark.slow
 def test_killed_and_continued_it_is_the_one_that_was_not(tmp_path: Path) -> None:
     file = tmp_path / "tiny.yaml"
     file.write_text("""
@@ -86,24 +97,21 @@ options: {data.clips: 48, data.pairs.pairs_per_epoch: 640, trainer.max_epochs: 2
 variants: {wide: {}, low: {model.margin: 0.7}, mlp: {config: mlp.yaml}, the same: {model.margin: 1.35}}
 """)
 
-    def start(name: str) -> subprocess.Popen[str]:
-        words = ["ablate", "--config", str(file), "--output", str(tmp_path / name), "--parallel=1"]
-        return subprocess.Popen(
-            [sys.executable, "run.py", *words, f"--data.root={tmp_path / 'demo'}"],
-            cwd=REPO, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
+    def ablate(name: str) -> Child:
+        words = ["ablate", f"--config={file}", f"--output={tmp_path / name}", "--parallel=1"]
+        return start("run.py", *words, f"--data.root={tmp_path / 'demo'}")
 
-    whole = start("whole")
+    whole = ablate("whole")
     said, _ = whole.communicate(timeout=1500)
     assert whole.returncode == 0
     assert "8 runs of 6 models, 0 finished before" in said
-    killed = start("killed")
+    killed = ablate("killed")
     while killed.poll() is None and not finished(tmp_path / "killed"):
         time.sleep(0.02)
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
     assert 0 < len(finished(tmp_path / "killed")) < 8
-    again = start("killed")
+    again = ablate("killed")
     said, _ = again.communicate(timeout=1500)
     assert again.returncode == 0
     assert "Tiny" in said

@@ -4,8 +4,6 @@ import os
 import random
 import shlex
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +16,7 @@ import run
 from run_folder.trial import read_record
 from tests.commands.sweeps import ledger, sweep_file, values
 from tests.conftest import REPO
+from tests.forks import Child, start
 from trials.sweep.search import read_sweep, suggest, words
 
 OPTIONS = shlex.split("""
@@ -28,15 +27,9 @@ COUNT = 4
 WAIT = 600  # seconds; for machines that do much else
 
 
-def start(file: Path, output: Path, *more: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [
-            sys.executable, "run.py", "sweep", f"--config={file}", f"--output={output}", *OPTIONS,
-            f"--data.root={file.parent / 'demo'}", *more,
-        ],
-        cwd=REPO, env={**os.environ, "WANDB_MODE": "offline"},
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+def sweep(file: Path, output: Path, *more: str) -> Child:
+    words = ["run.py", "sweep", f"--config={file}", f"--output={output}", *OPTIONS, *more]
+    return start(*words, f"--data.root={file.parent / 'demo'}", env={**os.environ, "WANDB_MODE": "offline"})
 
 
 def metrics(output: Path) -> dict[str, Any]:
@@ -55,7 +48,7 @@ def files(output: Path) -> set[Path]:
 
 def test_a_bayes_search_killed_at_random_moments_is_the_one_that_never_was(tmp_path: Path) -> None:
     file = sweep_file(tmp_path)
-    whole = start(file, tmp_path / "whole", f"--count={COUNT}")
+    whole = sweep(file, tmp_path / "whole", f"--count={COUNT}")
     said, complained = whole.communicate(timeout=WAIT)
     assert (whole.returncode, complaints(complained)) == (0, []), said
     assert f"{COUNT} trials: {COUNT} finished" in said
@@ -63,7 +56,7 @@ def test_a_bayes_search_killed_at_random_moments_is_the_one_that_never_was(tmp_p
     chance = random.Random(0)
     ends = []
     for files_more in (3, 12):  # killed so soon after so many files more are there
-        process = start(file, tmp_path / "killed", f"--count={COUNT}")
+        process = sweep(file, tmp_path / "killed", f"--count={COUNT}")
         goal = len(files(tmp_path / "killed")) + files_more
         end = time.monotonic() + WAIT
         while len(files(tmp_path / "killed")) < goal and process.poll() is None:
@@ -74,7 +67,7 @@ def test_a_bayes_search_killed_at_random_moments_is_the_one_that_never_was(tmp_p
         process.communicate()
         ends.append(process.returncode)
     assert ends == [-signal.SIGKILL] * 2
-    last = start(file, tmp_path / "killed", f"--count={COUNT}")
+    last = sweep(file, tmp_path / "killed", f"--count={COUNT}")
     said, complained = last.communicate(timeout=WAIT)
     assert (last.returncode, complaints(complained)) == (0, []), said
     assert values(tmp_path / "killed") == values(tmp_path / "whole")
@@ -85,7 +78,7 @@ def test_a_bayes_search_killed_at_random_moments_is_the_one_that_never_was(tmp_p
 def test_a_trial_that_fails_and_one_beside_it_logged_to_wandb(tmp_path: Path) -> None:
     wandb_files = pytest.importorskip("tests.wandb_files")
     file = sweep_file(tmp_path, method="grid", parameters={"model.margin": {"values": [5.0, 1.0]}}, project="mine")
-    process = start(file, tmp_path / "out", "--wandb", "--parallel=2")
+    process = sweep(file, tmp_path / "out", "--wandb", "--parallel=2")
     said, complained = process.communicate(timeout=WAIT)
     assert (process.returncode, complaints(complained)) == (1, []), said
     assert "FAILED: margin must lie in (0, 2]" in " ".join(said.replace("│", " ").split())

@@ -4,7 +4,6 @@ import csv
 import os
 import shlex
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import yaml
 import run
 from tests.conftest import REPO
 from tests.datasets import FAST, options
+from tests.forks import python
 from tests.test_shipped_configs import CONTENT
 from tests.wandb_files import OfflineRun, read_runs
 
@@ -33,16 +33,9 @@ OPTIONS = shlex.split("""
 def command(folder: Path, *words: str, overlay: str = "wandb.yaml") -> "subprocess.CompletedProcess[str]":
     """`python run.py words` in `folder`, as somebody who has no account."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
-    environment |= {"OMP_NUM_THREADS": "1", "HOME": str(folder / "home"), "NETRC": str(folder / "home" / "netrc")}
+    environment |= {"HOME": str(folder / "home"), "NETRC": str(folder / "home" / "netrc"), "PYTHONPATH": str(REPO)}
     configs = ["--config", "demo.yaml", *(["--config", overlay] if overlay else [])]
-    return subprocess.run(
-        [sys.executable, str(REPO / "run.py"), words[0], *configs, *OPTIONS, *words[1:]],
-        cwd=folder,
-        env={**environment, "PYTHONPATH": str(REPO)},
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
+    return python(REPO / "run.py", words[0], *configs, *OPTIONS, *words[1:], cwd=folder, env=environment)
 
 
 def rows(folder: Path) -> list[dict[str, float | None]]:
@@ -170,7 +163,7 @@ def test_killed_and_resumed_is_one_run_that_lacks_nothing(tmp_path: Path) -> Non
         words += [f"--ckpt_path={last}"] if last.exists() else []
         done = command(tmp_path, "fit", *words, "--trainer.log_every_n_steps=1", overlay="often.yaml")
         assert done.returncode == (-9 if hook else 0), done.stderr[-1500:]
-    processes = read_runs(folder)
+    processes = read_runs(folder, killed=2)
     assert len(processes) == 3
     assert len({path.name.rpartition("-")[2] for path in folder.glob("wandb/offline-run-*")}) == 1
     metrics = rows(folder)

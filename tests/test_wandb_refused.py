@@ -1,7 +1,9 @@
 """What W&B refuses, or lacks: one line and exit code 2."""
 
+import errno
 import http.server
 import json
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -45,7 +47,7 @@ def test_a_folder_that_cannot_be_written_to(words: list[str], tmp_path: Path, ca
     folder = tmp_path / "runs" / "demo" / "version_0"
     folder.mkdir(parents=True)
     (folder / "wandb").write_text("in the way")
-    assert_refused(capfd, words, f"{folder / 'wandb'}: cannot be written to", "File exists")
+    assert_refused(capfd, words, f"{folder / 'wandb'}: cannot be written to", os.strerror(errno.EEXIST))
 
 
 def test_a_broken_note_of_the_run(words: list[str], tmp_path: Path, capfd: Capture) -> None:

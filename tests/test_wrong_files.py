@@ -1,13 +1,11 @@
 """Hostile and broken files, full and read-only disks, interruptions: one clear line, nothing half-written or run."""
 
+import errno
 import os
 import pickle
-import shlex
 import shutil
 import signal
 import subprocess
-import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,15 +14,14 @@ import torch
 
 import run
 from run_folder.checkpoint_io import load_checkpoint
-from tests.conftest import REPO, heed_interrupts
 from tests.data.finediving.make import make as make_finediving
 from tests.data.keypoint_folder.make import make as make_keypoint_folder
 from tests.data.speed21.make import make as make_speed21
+from tests.forks import python
 from tests.refusal import FAST, assert_one_line, assert_refused
+from tests.two_processes import callback
 
 Capture = pytest.CaptureFixture[str]
-
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
 def words(folder: Path, *more: str, command: str = "fit", runs: str = "runs") -> list[str]:
@@ -154,13 +151,9 @@ def test_a_broken_skeleton_file_leaves_whole_clips(tmp_path: Path, capsys: Captu
 # Disks ----------------------------------------------------------------------------------------------------------------
 
 
-def process(arguments: Sequence[str], before: str = "", after: str = "") -> subprocess.CompletedProcess[str]:
-    """`python run.py arguments` in a process and mount namespace of its own, between two shell commands."""
-    script = f"{before}\n{shlex.join([sys.executable, 'run.py', *arguments])}\nended=$?\n{after}\nexit $ended"
-    wrapper = ["unshare", "--mount"] if before else []
-    return subprocess.run(
-        [*wrapper, "bash", "-c", script], cwd=REPO, env=ENVIRONMENT, capture_output=True, text=True, timeout=600
-    )
+def on_a_disk(arguments: Sequence[str], before: str, after: str = "") -> subprocess.CompletedProcess[str]:
+    """`python run.py arguments` with mounts of its own, between two shell commands."""
+    return python("-m", "tests.own_mounts", before, after, *arguments)
 
 
 def need_mounts() -> None:
@@ -173,13 +166,13 @@ def test_a_disk_that_fills_up_during_training(trained: Path, tmp_path: Path) -> 
     need_mounts()
     disk = tmp_path / "disk"
     disk.mkdir()
-    done = process(
+    done = on_a_disk(
         [*words(trained), f"--trainer.logger.save_dir={disk}"],
         before=f"mount -t tmpfs -o size=32k tmpfs {disk}",
         after=f"find {disk} -type f -printf '%f '",
     )
     assert done.returncode == 2, done.stderr
-    assert_one_line(done.stderr, "No space left on device", ".ckpt")
+    assert_one_line(done.stderr, os.strerror(errno.ENOSPC), ".ckpt")
     left = done.stdout.splitlines()[-1].split()
     assert "config.yaml" in left
     assert not [name for name in left if name.endswith((".tmp", ".ckpt")) or name.startswith(".")]
@@ -189,7 +182,7 @@ def test_a_disk_that_fills_up_while_data_are_made(tmp_path: Path) -> None:
     need_mounts()
     disk = tmp_path / "disk"
     disk.mkdir()
-    done = process(
+    done = on_a_disk(
         [
             "fit",
             "--config=demo.yaml",
@@ -201,7 +194,7 @@ def test_a_disk_that_fills_up_while_data_are_made(tmp_path: Path) -> None:
         after=f"find {disk} -type f -printf '%f '",
     )
     assert done.returncode == 2, done.stderr
-    assert_one_line(done.stderr, "No space left on device", str(disk))
+    assert_one_line(done.stderr, os.strerror(errno.ENOSPC), str(disk))
     left = done.stdout.splitlines()[-1].split()
     assert left
     assert not [name for name in left if name.endswith(".tmp") or name.startswith(".")]
@@ -210,11 +203,11 @@ def test_a_disk_that_fills_up_while_data_are_made(tmp_path: Path) -> None:
 
 def test_a_read_only_disk(trained: Path, tmp_path: Path) -> None:
     need_mounts()
-    done = process(
+    done = on_a_disk(
         words(trained, runs="new"), before=f"mount --bind {trained} {trained} && mount -o remount,bind,ro {trained}"
     )
     assert done.returncode == 2, done.stderr
-    assert_one_line(done.stderr, str(trained / "new"), "Read-only file system")
+    assert_one_line(done.stderr, str(trained / "new"), os.strerror(errno.EROFS))
 
 
 def test_a_file_where_a_folder_should_be(trained: Path, tmp_path: Path, capsys: Capture) -> None:
@@ -230,7 +223,7 @@ def test_a_file_where_a_folder_should_be(trained: Path, tmp_path: Path, capsys: 
 
 
 def test_a_mistyped_key_in_a_process_of_its_own(tmp_path: Path) -> None:
-    done = process(["fit", "--config", "demo.yaml", f"--data.root={tmp_path / 'demo'}", "--model.margn", "0.7"])
+    done = python("run.py", "fit", "--config", "demo.yaml", f"--data.root={tmp_path / 'demo'}", "--model.margn", "0.7")
     assert done.returncode == 2
     assert done.stderr == "error: command line: no such key 'model.margn'; did you mean 'model.margin'?\n"
     assert done.stdout == ""
@@ -240,21 +233,10 @@ def test_a_mistyped_key_in_a_process_of_its_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 1), (signal.SIGTERM, 143)])
 def test_an_interrupted_fit_can_be_resumed(number: signal.Signals, code: int, trained: Path, tmp_path: Path) -> None:
     last = tmp_path / "keypoint_folder" / "version_0" / "checkpoints" / "last.ckpt"
+    interrupt = callback("tests.kill_at.KillAt", hook="on_train_batch_end", step=5, number=int(number))
     arguments = words(trained, f"--trainer.logger.save_dir={tmp_path}", "--trainer.max_epochs=100000")
-    with subprocess.Popen(
-        [sys.executable, "run.py", *arguments],
-        cwd=REPO,
-        env=ENVIRONMENT,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=heed_interrupts,
-    ) as running:
-        until = time.monotonic() + 300
-        while not last.exists() and running.poll() is None and time.monotonic() < until:
-            time.sleep(0.1)
-        running.send_signal(number)
-        _, said = running.communicate(timeout=120)
-    assert running.returncode == code, said
-    assert "Traceback" not in said
-    assert load_checkpoint(last)["global_step"] >= 2
+    done = python("run.py", *arguments, interrupt)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    assert load_checkpoint(last)["global_step"] >= 4
     assert not [path for path in tmp_path.rglob("*") if path.name.endswith(".tmp")]

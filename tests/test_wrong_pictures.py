@@ -2,10 +2,7 @@
 
 import importlib.util
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -20,8 +17,8 @@ from extraction.types import Floats
 from poses.cache.keypoint_cache import list_clips, read_clip
 from poses.skeleton import convert
 from tests.commands.test_extract import contents, make_media, words
-from tests.conftest import REPO, heed_interrupts
 from tests.extraction.fakes import keypoints_of, write_photograph
+from tests.forks import start
 from tests.refusal import assert_one_line, assert_refused
 from tests.test_wrong_files import Hostile
 from tests.wrong_pictures import (
@@ -144,11 +141,7 @@ def test_what_was_done_and_can_no_longer_be_read_does_not_stop_the_others(
 def test_interrupted_and_continued(tmp_path: Path) -> None:
     root, cache = make_media(tmp_path / "m"), tmp_path / "cache"
     arguments = words(root, cache, "--pose.detector.delay=0.2")
-    with subprocess.Popen(
-        [sys.executable, "run.py", *arguments],
-        cwd=REPO, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True, preexec_fn=heed_interrupts,
-    ) as running:  # fmt: skip
+    with start("run.py", *arguments) as running:
         until = time.monotonic() + 60
         while not list(cache.glob("*.parquet")) and running.poll() is None and time.monotonic() < until:
             time.sleep(0.02)

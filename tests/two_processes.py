@@ -1,15 +1,13 @@
 """Launching fits of one process and of two, on the CPU, for the tests that compare them."""
 
-import os
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from tests.conftest import REPO
+from tests.forks import python
 
 OPTIONS = shlex.split("""
     --config demo.yaml --data.clips 61 --data.pairs.pairs_per_epoch 640
@@ -27,14 +25,7 @@ def callback(class_path: str, **init_args: object) -> str:
 
 def launch(command: str, *more: str, under: list[str] | None = None) -> subprocess.CompletedProcess[str]:
     """Run a command of run.py with the options above, directly or under a launcher; heed its exit code."""
-    return subprocess.run(
-        [sys.executable, *(under or []), "run.py", command, *OPTIONS, *more],
-        cwd=REPO,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=400,
-    )
+    return python(*(under or []), "run.py", command, *OPTIONS, *more)
 
 
 def seen(folder: Path, processes: int, name: str = "process") -> list[dict[str, Any]]:

@@ -1,11 +1,10 @@
 """`extract` on a made-up world: what it writes and says, killed and continued, and several processes on one cache."""
 
+import errno
 import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,11 +15,11 @@ import pytest
 import run
 from extraction.ledger import FOLDER
 from poses.cache.keypoint_cache import list_clips, read_cache, read_provenance
-from tests.conftest import REPO
 from tests.data.aqa7.make import make as make_aqa7
 from tests.data.finediving.make import make as make_finediving
 from tests.extraction.fakes import picture, walking, write_frames, write_photograph
 from tests.extraction.media_files import write_video
+from tests.forks import python
 from tests.refusal import assert_one_line
 
 KILLS = 20
@@ -186,8 +185,6 @@ def test_finediving_keeps_the_numbers_of_the_competition(tmp_path: Path) -> None
 def test_a_full_disk_ends_the_run_in_one_line(
     tmp_path: Path, media: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import errno
-
     real = Path.open
     written = []
 
@@ -200,7 +197,7 @@ def test_a_full_disk_ends_the_run_in_one_line(
 
     monkeypatch.setattr(Path, "open", full)
     assert run.main(words(media, tmp_path / "cache")) == 2
-    assert_one_line(capsys.readouterr().err, "No space left")
+    assert_one_line(capsys.readouterr().err, os.strerror(errno.ENOSPC))
     monkeypatch.undo()
     assert len(list_clips(tmp_path / "cache")) == 3
     assert run.main(words(media, tmp_path / "cache")) == 0
@@ -252,10 +249,7 @@ def test_two_processes_at_once_write_no_clip_twice(tmp_path: Path, media: Path) 
 def test_two_ranks_make_the_cache_of_one(tmp_path: Path, media: Path, whole: Path) -> None:
     cache = tmp_path / "cache"
     two = words(media, cache, "--trainer.devices=2", "--trainer.strategy=ddp")
-    done = subprocess.run(
-        [sys.executable, "run.py", *two],
-        cwd=REPO, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=240,
-    )  # fmt: skip
+    done = python("run.py", *two)
     assert done.returncode == 0, done.stderr[-2000:]
     assert contents(cache) == contents(whole)
     assert done.stdout.count("clips: ") == 1

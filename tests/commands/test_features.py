@@ -6,8 +6,6 @@ import os
 import random
 import shlex
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -18,7 +16,6 @@ import run
 from extraction.ledger import FOLDER
 from poses.cache.feature_cache import list_features, read_feature_provenance, read_features
 from poses.cache.keypoint_cache import list_clips
-from tests.conftest import REPO
 from tests.data.aqa7.make import make as make_aqa7
 from tests.data.finediving.make import make as make_finediving
 from tests.datasets import FAST
@@ -26,6 +23,7 @@ from tests.datasets import options as dataset_options
 from tests.extraction.fakes import write_frames, write_photograph
 from tests.extraction.features.feature_fakes import Means, said_of, shades
 from tests.extraction.media_files import write_video
+from tests.forks import python
 from tests.refusal import assert_one_line, assert_refused
 
 KILLS = 12
@@ -329,10 +327,7 @@ def test_two_processes_at_once_write_no_clip_twice(tmp_path: Path, media: Path) 
 def test_two_ranks_make_the_cache_of_one(tmp_path: Path, media: Path, whole: Path) -> None:
     cache = tmp_path / "cache"
     two = words(media, cache, "--trainer.devices=2", "--trainer.strategy=ddp")
-    done = subprocess.run(
-        [sys.executable, "run.py", *two],
-        cwd=REPO, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=240,
-    )  # fmt: skip
+    done = python("run.py", *two)
     assert done.returncode == 0, done.stderr[-2000:]
     assert contents(cache) == contents(whole)
     assert done.stdout.count("clips: ") == 1

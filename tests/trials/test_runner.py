@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 from multiprocessing import active_children
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from errors import InputError
 from run_folder.trial import Trial
-from tests.conftest import REPO, heed_interrupts
+from tests.conftest import REPO
 from tests.trials.works import obey, trial
 from trials.runner import Outcome, Progress, Runner, log_path
 
@@ -26,6 +27,11 @@ def run(output: Path, *groups: list[Trial], parallel: int = 2) -> dict[str, Outc
         for group in groups:
             runner.submit(group)
         return {outcome.group[0].name: outcome for outcome in runner.results()}
+
+
+def heed_interrupts() -> None:
+    """For `preexec_fn`: a shell that runs the tests in the background has its children ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def until(true: Callable[[], bool], what: str) -> None:
@@ -85,19 +91,22 @@ def test_each_group_has_its_answers_whatever_happened_to_the_others(tmp_path: Pa
 
 
 def test_a_worker_killed_from_outside_fails_its_group_alone(tmp_path: Path) -> None:
+    for name in "ab":
+        os.mkfifo(tmp_path / name)
+
+    def kill() -> None:
+        with (tmp_path / "a").open("w"), (tmp_path / "b").open("w"):  # both workers are at work, and read there
+            os.kill(pid(tmp_path, "a"), signal.SIGKILL)
+
     with Runner(tmp_path, obey, 2) as runner:
         for name in "ab":
-            runner.submit([trial(name, "sleep", "2")])
+            runner.submit([trial(name, "read", str(tmp_path / name))])
         runner.submit([trial("c")])
-        found = {}
-        results = runner.results()
         # the generator starts workers when it is asked for the first outcome: kill from the side
-        killer = subprocess.Popen(
-            ["sh", "-c", f"until [ -s {tmp_path}/a.pid ]; do sleep .05; done; kill -9 $(cat {tmp_path}/a.pid)"]
-        )
-        for outcome in results:
-            found[outcome.group[0].name] = outcome.errors
-        killer.wait()
+        killer = Thread(target=kill)
+        killer.start()
+        found = {outcome.group[0].name: outcome.errors for outcome in runner.results()}
+        killer.join()
     assert found.keys() == set("abc")
     assert "killed" in str(found["a"])
     assert found["b"] == found["c"] == [None]

@@ -20,6 +20,8 @@ def obey(trials: Sequence[Trial], output: Path) -> list[str | None]:
     word, *more = trials[0].arguments or ("nothing",)
     if word == "sleep":
         time.sleep(float(more[0]))
+    if word == "read":
+        Path(more[0]).read_bytes()  # returns when whoever writes there closes it
     if word == "print":
         print(more[0])
         print(more[0], file=sys.stderr)
