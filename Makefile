@@ -13,14 +13,22 @@ FULL_TESTS := tests/test_full_environment.py tests/extraction/engines tests/extr
 # Two test processes on two cores: more threads than that only wait for each other.
 tests full: export OMP_NUM_THREADS := 1
 
-.PHONY: demo pose test lint types tests full clean
+.PHONY: demo pose test checks lint types tests full clean
 
 demo: $(VENV)/.light
 	$(BIN)/python run.py demo
 
 pose: $(VENV)/.pose
 
-test: lint types tests full
+# While the first environment's checks run the second one is installed.
+test: $(VENV)/.dev
+	$(MAKE) --jobs 2 checks $(FULL)/.installed
+	$(MAKE) full
+
+checks:
+	$(MAKE) lint
+	$(MAKE) types
+	$(MAKE) tests
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -55,8 +63,7 @@ $(VENV)/.dev: $(VENV)/.pose requirements-dev.txt requirements-core.txt
 
 $(FULL)/.installed: requirements.txt requirements-core.txt requirements-pose.txt requirements-dev.txt shims/chumpy/pyproject.toml
 	test -x $(FULL)/bin/python || $(PYTHON) -m venv $(FULL)
-	$(FULL)/bin/pip install $(PIP_FLAGS) -r requirements.txt
-	$(FULL)/bin/pip install $(PIP_FLAGS) -r requirements-dev.txt
+	nice $(FULL)/bin/pip install $(PIP_FLAGS) -r requirements.txt -r requirements-dev.txt
 	touch $@
 
 clean:

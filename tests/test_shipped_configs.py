@@ -24,15 +24,16 @@ ON_CORE = {"difference.yaml", "gcn_source.yaml", "stgcn_source.yaml", "trained_s
 """Overlays that are laid over core.yaml in their turn."""
 HEADS = {name for name in OVERLAYS if "exemplar_pairs" in CONTENT[name].get("data", {}).get("init_args", {})} | ON_CORE
 ON_FEATURES = {"core_features.yaml", "tpt_features.yaml"}
-PAIRS: list[tuple[str, str | None]] = [(config, None) for config in DATASETS]
-PAIRS += [("demo.yaml", name) for name in OVERLAYS]
-PAIRS += [("aqa7.yaml", name) for name in OVERLAYS if name not in ON_CORE]
-PAIRS += [
-    (config, name)
-    for config in DATASETS
-    if config not in ("demo.yaml", "aqa7.yaml")
-    for name in ("core.yaml", "tpt.yaml")
+FIT_AND_TEST, FIT_TO_PREDICT, ALL = ("fit", "test"), ("fit", "test", "predict"), ("fit", "validate", "test", "predict")
+RUNS: list[tuple[str, str | None, tuple[str, ...]]] = [
+    *((config, None, ALL) for config in DATASETS),
+    *(("demo.yaml", name, FIT_TO_PREDICT if name == "tpt_features.yaml" else FIT_AND_TEST) for name in OVERLAYS),
+    ("aqa7.yaml", "core.yaml", FIT_TO_PREDICT),
+    ("finediving.yaml", "tpt.yaml", FIT_TO_PREDICT),
+    ("keypoint_folder.yaml", "core.yaml", FIT_TO_PREDICT),
+    ("speed21.yaml", "tpt.yaml", ALL),
 ]
+"""Every dataset plain and with one head, every overlay on the demo, with the commands that are run."""
 
 
 def overlay_options(config: str, overlay: str | None, folder: Path) -> list[str]:
@@ -58,35 +59,40 @@ def overlay_options(config: str, overlay: str | None, folder: Path) -> list[str]
     return words
 
 
-@pytest.mark.parametrize(("config", "overlay"), PAIRS)
-def test_fit_validate_test_predict(
-    config: str, overlay: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_every_dataset_is_run_with_a_head() -> None:
+    assert {config for config, overlay, _ in RUNS if overlay in HEADS} == set(DATASETS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("config", "overlay", "commands"), RUNS, ids=[f"{config}-{overlay}" for config, overlay, _ in RUNS]
+)
+def test_it_trains_and_tests_and_leaves_what_a_run_leaves(
+    config: str, overlay: str | None, commands: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = [*options(config, tmp_path), *FAST, f"--trainer.logger.save_dir={tmp_path / 'runs'}"]
     words[2:2] = overlay_options(config, overlay, tmp_path)
-    for command in ("fit", "validate", "test", "predict"):
+    for command in commands:
         assert run.main([command, *words]) == 0, capsys.readouterr().err
     (folder,) = (tmp_path / "runs" / config.removesuffix(".yaml")).iterdir()
     made = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-    evaluated = {
-        f"{part}/{name}"
-        for part in ("validate", "test")
-        for name in ("metrics.json", "predictions.parquet", "pairs.json", "figure.png")
-    }
-    if overlay and overlay.startswith("tpt"):
-        evaluated |= {"validate/attention.npy", "test/attention.npy"}
+    files = ["metrics.json", "predictions.parquet", "pairs.json", "figure.png"]
+    files += ["attention.npy"] if overlay and overlay.startswith("tpt") else []
+    evaluated = {f"{part}/{name}" for part in ("validate", "test") if part in commands for name in files}
+    if "predict" in commands:
+        evaluated |= {"predict/predictions.parquet"}
     assert made == {
-        "config.yaml", "versions.json", "metrics.csv", "checkpoints/best.ckpt", "checkpoints/last.ckpt",
-        "predict/predictions.parquet", *evaluated,
+        "config.yaml", "versions.json", "metrics.csv", "checkpoints/best.ckpt", "checkpoints/last.ckpt", *evaluated,
     }  # fmt: skip
     metrics = json.loads((folder / "test" / "metrics.json").read_text())
     names = [row["name"] for row in metrics["rows"]]
     assert {"reference", "vote", "ridge", "class mean"} <= set(names)
     assert ("ridge on raw coordinates" in names) == (overlay not in ON_FEATURES)
     assert (names[0] == "regression") == (overlay in HEADS)
-    predicted = pq.read_table(folder / "predict" / "predictions.parquet").to_pydict()
-    assert predicted["clip"]
-    assert all(value is not None for name in ("reference", "vote", "ridge") for value in predicted[name])
+    for part in sorted({"test", "predict"} & set(commands)):
+        predicted = pq.read_table(folder / part / "predictions.parquet").to_pydict()
+        assert predicted["clip"]
+        assert all(value is not None for name in ("reference", "vote", "ridge") for value in predicted[name])
     said = capsys.readouterr().out
     assert ("SYNTHETIC" in said) == metrics["synthetic"] == (config == "demo.yaml")
 

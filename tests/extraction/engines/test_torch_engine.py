@@ -1,50 +1,66 @@
 """Choosing between two ways of running a network by the clock."""
 
-import time
 from typing import NoReturn
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor
 
+from extraction.engines import torch_engine
 from extraction.engines.torch_engine import TorchEngine, faster
 from tests.extraction.engines.test_engines import BATCH, CPU, SHAPE, crops, small_network
 
 EXAMPLE = torch.zeros(2)
 
 
-def slow(x: Tensor) -> Tensor:
-    time.sleep(0.02)
-    return x
+class Clock:
+    """Stands for the time that functions take."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def perf_counter(self) -> float:
+        return self.now
 
 
-def quick(x: Tensor) -> tuple[Tensor, Tensor]:
-    return x, x
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(torch_engine, "time", clock)
+    return clock
+
+
+class Takes:
+    """A function that takes so many seconds, one call after the other; the last holds for all that follow."""
+
+    def __init__(self, clock: Clock, *seconds: float) -> None:
+        self.clock = clock
+        self.seconds = list(seconds)
+
+    def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        self.clock.now += self.seconds.pop(0) if len(self.seconds) > 1 else self.seconds[0]
+        return x, x
 
 
 def broken(x: Tensor) -> NoReturn:
     raise RuntimeError("no compiler on this machine")
 
 
-def slow_at_first(x: Tensor) -> Tensor:
-    """As a compiler is: the first two calls take long."""
-    slow_at_first.calls += 1  # type: ignore[attr-defined]
-    time.sleep(0.2 if slow_at_first.calls <= 2 else 0)  # type: ignore[attr-defined]
-    return x
-
-
-def test_the_faster_one_is_taken() -> None:
+def test_the_faster_one_is_taken(clock: Clock) -> None:
+    slow, quick = Takes(clock, 0.02), Takes(clock, 0.01)
     assert faster(slow, quick, EXAMPLE) is quick
     assert faster(quick, slow, EXAMPLE) is quick
 
 
-def test_one_that_cannot_run_is_not_taken() -> None:
+def test_one_that_cannot_run_is_not_taken(clock: Clock) -> None:
+    slow = Takes(clock, 0.02)
     assert faster(slow, broken, EXAMPLE) is slow
 
 
-def test_compiling_does_not_count() -> None:
-    slow_at_first.calls = 0  # type: ignore[attr-defined]
-    assert faster(slow, slow_at_first, EXAMPLE) is slow_at_first
+def test_compiling_does_not_count(clock: Clock) -> None:
+    slow, compiled = Takes(clock, 0.02), Takes(clock, 10.0, 10.0, 0.01)
+    assert faster(slow, compiled, EXAMPLE) is compiled
 
 
 def test_the_body_runs_in_the_precision_and_the_normalisation_does_not() -> None:

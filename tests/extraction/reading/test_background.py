@@ -1,5 +1,4 @@
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -8,27 +7,30 @@ from extraction.reading.background import ahead
 
 
 def test_items_come_in_order_and_a_bounded_number_ahead() -> None:
-    made = []
+    most = 1 + 3 + 1  # taken, waiting, one in hand
+    enough, too_many = threading.Event(), threading.Event()
 
     def numbers() -> Iterator[int]:
         for number in range(20):
-            made.append(number)
+            if number == most - 1:
+                enough.set()
+            if number == most:
+                too_many.set()
             yield number
 
     taken = ahead(numbers(), 3)
     assert next(taken) == 0
-    time.sleep(0.3)
-    assert len(made) <= 1 + 3 + 1  # taken, waiting, one in hand
+    assert enough.wait(60)
+    assert not too_many.wait(0.1)
     assert list(taken) == list(range(1, 20))
 
 
 def test_the_work_is_done_in_another_thread_while_this_one_waits() -> None:
-    def slow() -> Iterator[str]:
+    def names() -> Iterator[str]:
         for _ in range(5):
-            time.sleep(0.02)
             yield threading.current_thread().name
 
-    assert set(ahead(slow(), 2)) == {"ahead"}
+    assert set(ahead(names(), 2)) == {"ahead"}
 
 
 def test_an_error_arrives_where_its_item_would_have_come() -> None:

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -47,10 +47,12 @@ def peers() -> Iterator[list[subprocess.Popen[bytes]]]:
 
 
 def wait_until_told(watch: PeerWatch) -> None:
-    end = time.monotonic() + 20
-    while not watch.told and time.monotonic() < end:
-        time.sleep(0.01)
+    watch._found.wait(60)
     assert watch.told
+
+
+def threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "peer-watch"]
 
 
 @pytest.mark.parametrize("saved", [True, False])
@@ -102,14 +104,16 @@ def test_a_connection_that_breaks_to_another_machine_is_told(
 def test_a_failure_of_its_own_and_a_regular_end_leave_the_word_to_others(
     peers: list[subprocess.Popen[bytes]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    watches = [PeerWatch(), PeerWatch()]
+    before, watches = threads(), [PeerWatch(), PeerWatch()]
     for watch in watches:
         watch.setup(trainer_beside(peers[0].pid), MODULE, "test")
     watches[0].on_exception(trainer_beside(peers[0].pid), MODULE, RuntimeError("shapes do not fit"))
     watches[1].teardown(trainer_beside(peers[0].pid), MODULE, "test")
     peers[0].kill()
     peers[0].wait()
-    time.sleep(1)  # longer than a look around
+    for thread in set(threads()) - set(before):
+        thread.join(60)
+        assert not thread.is_alive()
     assert not any(watch.told for watch in watches)
     assert capsys.readouterr().err == ""
 
