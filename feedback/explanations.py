@@ -17,7 +17,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from poses.skeleton import JOINTS
+from poses.skeleton import JOINTS, PARENTS
 from scoring.distances import cosine_distance, score_from_distance
 
 Embed = Callable[[Tensor], Tensor]
@@ -30,22 +30,6 @@ _AT: Final = {name: index for index, name in enumerate(JOINTS)}
 _SIDES: Final = ("left", "right")
 _PELVIS: Final = _AT["pelvis"]
 _NECK: Final = _AT["neck"]
-
-PARENT: Final[tuple[int, ...]] = tuple(
-    _AT[
-        {
-            "pelvis": "pelvis", "neck": "pelvis", "head": "neck",
-            "hip": "pelvis", "knee": f"{name[:-5]}_hip", "ankle": f"{name[:-6]}_knee",
-            "shoulder": "neck", "elbow": f"{name[:-6]}_shoulder", "wrist": f"{name[:-6]}_elbow",
-        }[name.split("_")[-1]]
-    ]
-    for name in JOINTS
-)  # fmt: skip
-"""The joint that each joint hangs on; the pelvis hangs on itself."""
-
-_ORDER: Final = ["pelvis", "neck", "head"] + [
-    f"{side}_{name}" for name in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist") for side in ("left", "right")
-]
 
 
 @dataclass(frozen=True)
@@ -65,16 +49,15 @@ class Part:
     moved: tuple[int, ...]
 
 
+def _chain(joint: int) -> set[int]:
+    """The joints from `joint` up to the pelvis."""
+    parent = PARENTS[joint]
+    return {joint} if parent == joint else {joint, *_chain(parent)}
+
+
 def _hanging_on(joint: int) -> tuple[int, ...]:
     """The joint itself and all that hang on it."""
-    found = []
-    for other in range(len(JOINTS)):
-        at = other
-        while at not in (joint, PARENT[at]):
-            at = PARENT[at]
-        if at == joint:
-            found.append(other)
-    return tuple(found)
+    return tuple(other for other in range(len(JOINTS)) if joint in _chain(other))
 
 
 def _parts() -> tuple[Part, ...]:
@@ -228,10 +211,9 @@ def turned(pose: Tensor, turn: Tensor) -> Tensor:
     missing = ~pose.isfinite().all(-1)
     planted = pose.clone()
     # a missing joint is put on the one it hangs on: what hangs on it hangs there then
-    for name in _ORDER[1:]:
-        joint = _AT[name]
-        planted[:, joint] = planted[:, joint].where(~missing[:, joint, None], planted[:, PARENT[joint]])
-    bone = planted - planted[:, list(PARENT)]  # [N, 15, 2], 0 at the pelvis
+    for joint, parent in PARENTS.items():
+        planted[:, joint] = planted[:, joint].where(~missing[:, joint, None], planted[:, parent])
+    bone = planted - planted[:, [PARENTS[joint] for joint in range(len(JOINTS))]]  # [N, 15, 2], 0 at the pelvis
     moves = torch.tensor([[joint in part.moved for joint in range(len(JOINTS))] for part in PARTS]).to(turn)
     angle = torch.deg2rad(turn @ moves)  # [N, V, 15]
     x, y = bone[:, None, :, 0], bone[:, None, :, 1]
@@ -268,15 +250,6 @@ def random_poses(count: int, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     turn = 360 * torch.rand(1, count, len(PARTS), generator=generator) - 180
     return turned(standing[None], turn)[0]
-
-
-def _chain(joint: int) -> set[int]:
-    """The joints from `joint` up to the pelvis."""
-    chain = {joint}
-    while PARENT[joint] != joint:
-        joint = PARENT[joint]
-        chain.add(joint)
-    return chain
 
 
 def _direction(pose: Tensor, bone: tuple[int, int]) -> Tensor:

@@ -48,6 +48,20 @@ BONES: Final[tuple[tuple[int, int], ...]] = (
 )  # fmt: skip
 
 
+def _parents() -> dict[int, int]:
+    parents = {JOINTS.index("pelvis"): JOINTS.index("pelvis")}
+    while len(parents) < len(JOINTS):
+        for a, b in (*BONES, *(bone[::-1] for bone in BONES)):
+            if a in parents and b not in parents:
+                parents[b] = a
+    return parents
+
+
+PARENTS: Final[dict[int, int]] = _parents()
+"""The joint on the way to the pelvis that each joint hangs on, in an order in which it comes first; the pelvis hangs on
+itself."""
+
+
 def _other_side(joint: str) -> str:
     if joint.startswith("right_"):
         return joint.replace("right_", "left_")

@@ -64,15 +64,15 @@ def _dataset(dataset: DatasetRuns, number: int, alike: Sequence[DatasetRuns], re
     if not compared:
         blocks.append("None of these runs has been tested, so there is nothing to compare.")
     else:
-        blocks.append(table_one(dataset.dataset, described.title, compared, described.group))
+        blocks.append(table_one(described, compared))
     for place, campaign in enumerate(found):
         blocks.append(Heading(campaign.title))
         one = next((one for one in compared if one.campaign is campaign), None)
-        blocks += _campaign(campaign, one, dataset.dataset, described, f"d{number}c{place}")
+        blocks += _campaign(campaign, one, described, f"d{number}c{place}")
     return Section(title, f"data-{number}", blocks)
 
 
-def _campaign(campaign: Campaign, one: Comparison | None, dataset: str, described: About, prefix: str) -> list[Block]:
+def _campaign(campaign: Campaign, one: Comparison | None, described: About, prefix: str) -> list[Block]:
     galleries: list[Gallery | None] = []
     blocks: list[Block] = []
     if one is not None:
@@ -81,7 +81,7 @@ def _campaign(campaign: Campaign, one: Comparison | None, dataset: str, describe
             if own := robustness.curves(variant, one.chosen(variant).scorer, one.headline):
                 perturbed[variant.name] = own
         blocks.append(table_two(one, described.group, perturbed))
-        galleries.append(figures.intervals(one, dataset, described, prefix))
+        galleries.append(figures.intervals(one, described, prefix))
         galleries.append(curves.margin_and_lr(campaign, described.title, prefix))
         if perturbed:
             blocks += [*_there(galleries), robustness_table(perturbed)]

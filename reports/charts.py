@@ -134,8 +134,7 @@ def value_figure(name: str, dots: Mapping[str, Sequence[tuple[float, float]]], l
         means = [float(np.mean(by_value[value])) for value in values]
         axes.plot(values, means, _STYLES[place], color=colour, linewidth=2, marker=marker, markersize=4.5, label=series)
     _scale(axes, "x", sorted({value for points in dots.values() for value, _ in points}), log)
-    axes.set_xlabel(name, fontsize=9, color=INK)
-    axes.set_ylabel("rho", fontsize=9, color=INK)
+    _name_axes(axes, name, "rho")
     _legend(figure, axes)
     return figure
 
@@ -176,8 +175,7 @@ def map_figure(names: tuple[str, str], points: Sequence[tuple[float, float, floa
     bar.ax.tick_params(labelsize=9, colors=INK)
     bar.outline.set_edgecolor(INK)
     bar.set_label("rho", fontsize=9, color=INK)
-    axes.set_xlabel(names[0], fontsize=9, color=INK)
-    axes.set_ylabel(names[1], fontsize=9, color=INK)
+    _name_axes(axes, *names)
     return figure
 
 
@@ -185,19 +183,11 @@ def robustness_figure(lines: Mapping[str, tuple[Sequence[float], Sequence[float]
     """Rho against the level of a perturbation, a line a variant."""
     figure, axes = _figure(3.0 + 0.18 * len(lines))
     for place, (name, (levels, rhos)) in enumerate(lines.items()):
-        axes.plot(
-            levels,
-            rhos,
-            _STYLES[place % len(_STYLES)],
-            color=COLOURS[place % len(COLOURS)],
-            marker=_MARKERS[place % len(_MARKERS)],
-            markersize=4.5,
-            linewidth=1.8,
-            label=shorten(name, 44),
-        )
+        line, colour, marker = (kinds[place % len(kinds)] for kinds in (_STYLES, COLOURS, _MARKERS))
+        look: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 4.5, "linewidth": 1.8}
+        axes.plot(levels, rhos, line, label=shorten(name, 44), **look)
     axes.axhline(0, color=INK, alpha=0.35, linewidth=1)
-    axes.set_xlabel(unit, fontsize=9, color=INK)
-    axes.set_ylabel("rho", fontsize=9, color=INK)
+    _name_axes(axes, unit, "rho")
     _legend(figure, axes)
     return figure
 
@@ -228,6 +218,11 @@ def _figures(count: int, height: float) -> tuple[Figure, list[Axes]]:
         axes.spines[["left", "bottom"]].set_color(INK)
         axes.tick_params(labelsize=9, colors=INK, which="both")
     return figure, grid
+
+
+def _name_axes(axes: Axes, x: str, y: str) -> None:
+    axes.set_xlabel(x, fontsize=9, color=INK)
+    axes.set_ylabel(y, fontsize=9, color=INK)
 
 
 def _scale(axes: Axes, which: Literal["x", "y"], values: Sequence[float], log: bool) -> None:

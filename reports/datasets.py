@@ -1,7 +1,31 @@
-"""What a reader has to know of each dataset, in a few words."""
+"""What a reader has to know of each dataset, and what others published on it; from datasets.yaml."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
+
+from settings import load_yaml
+
+
+@dataclass(frozen=True)
+class Published:
+    """A row of somebody else's table: never measured here.
+
+    Attributes:
+        method: its name, with what it sees where that is known.
+        rho: Spearman's rho.
+        source: where the number stands.
+        averaging: what is known of what was averaged over what.
+        relative_l2: R-l2 x 100, where given.
+        human: whether people reached it, not a model.
+    """
+
+    method: str
+    rho: float
+    source: str
+    averaging: str
+    relative_l2: float | None = None
+    human: bool = False
 
 
 @dataclass(frozen=True)
@@ -13,40 +37,21 @@ class About:
         text: what its clips are and where their scores come from.
         score: what the axis of true scores is called.
         group: what its groups are: "climber".
+        published: what others found on it.
     """
 
     title: str
     text: str
     score: str
     group: str = "group"
+    published: tuple[Published, ...] = ()
 
 
+_FILE: Final = Path(__file__).with_suffix(".yaml")
 _ABOUT: Final = {
-    "Demo": About(
-        "Synthetic demo poses",
-        "Made-up bodies perform six made-up actions with known faults; the larger the faults, the lower the score. It "
-        "shows that the program works and says nothing about real people.",
-        "synthetic score",
-        "made-up performer",
-    ),
-    "AQA7": About(
-        "AQA-7",
-        "Olympic performances, scored by judges; the official Split_4: six sports, 803 training and 303 test clips.",
-        "judges' score",
-    ),
-    "FineDiving": About(
-        "FineDiving", "3,000 competition dives, scored by judges; the score includes the difficulty.", "judges' score",
-        "event",
-    ),
-    "Speed21": About(
-        "SPEED21",
-        "Real speed-climbing runs on the standard wall, each with the poses of one climber; the score is the negated "
-        "official time in seconds, so that higher is better. Clip length is hidden from every predictor: it would give "
-        "the time away.",
-        "minus the official time (s)",
-    ),
-    "KeypointFolder": About("Own clips", "Clips and scores of the user's own table.", "score"),
-}  # fmt: skip
+    name: About(**facts | {"published": tuple(Published(**row) for row in facts.get("published", ()))})
+    for name, facts in load_yaml(_FILE.read_bytes(), str(_FILE)).items()
+}
 
 
 def about(dataset: str, group: str | None = None) -> About:

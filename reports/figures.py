@@ -10,7 +10,6 @@ from reports.clip_charts import attention_png, pair_png, scatter_png
 from reports.datasets import About
 from reports.document import Gallery, Picture
 from reports.groups import Campaign, Variant
-from reports.published import PUBLISHED
 from reports.robustness_curves import Curve
 from reports.variants import Comparison, validation_rho
 from scoring.metrics import ranks, spearman
@@ -40,7 +39,7 @@ def shown_variants(one: Comparison) -> list[Variant]:
     return [variants[0], *best]
 
 
-def intervals(one: Comparison, dataset: str, about: About, prefix: str) -> Gallery:
+def intervals(one: Comparison, about: About, prefix: str) -> Gallery:
     """Rho of every variant, with trivial and published rows."""
     bars = []
     for variant in one.variants:
@@ -60,7 +59,7 @@ def intervals(one: Comparison, dataset: str, about: About, prefix: str) -> Galle
         "with the scorer that validation chose in brackets, mean over seeds. Grey squares: predictors that use no "
         "trained model."
     )
-    if others:
+    if about.published:
         caption += " Diamonds without a bar are published by others, not measured here, under kinder rules."
     caption += (
         f" Where the bar of a model reaches below the dot of {RAW_RIDGE}, these clips do not show that the model is "

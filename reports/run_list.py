@@ -58,16 +58,9 @@ def _line(run: Run, base: Run | None, known: Sequence[str]) -> RunLine:
         alone = shlex.join(["python", "run.py", "fit", *run.record.arguments])
         if alone != command(run):
             facts.append(f"The same run alone: {alone}")
-    alone_in_full = base is None or run is base or not run.config
-    config = run.config_text if alone_in_full else _differences(base.config or {}, run.config or {}) if base else ""
-    return RunLine(
-        name=run.name,
-        state=run.state,
-        facts=facts,
-        command=command(run),
-        config=config,
-        base="" if alone_in_full or base is None else base.name,
-    )
+    if base is None or run is base or not run.config:
+        return RunLine(run.name, run.state, facts, command(run), run.config_text)
+    return RunLine(run.name, run.state, facts, command(run), _differences(base.config or {}, run.config), base.name)
 
 
 def _differences(base: Mapping[str, Any], own: Mapping[str, Any]) -> str:

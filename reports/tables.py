@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from drawing.pictures import counted
+from reports.datasets import About
 from reports.document import Cell, Line, Table
 from reports.groups import Variant
-from reports.published import NOTE, PUBLISHED
 from reports.robustness_curves import Curve, change
 from reports.variants import Comparison, Difference, Measured, chosen_scorer, validation_rho
 from scoring.trivial import RAW_RIDGE
@@ -17,24 +17,27 @@ RESAMPLED = (
     "the statistic is the mean over the seeds of rho. It stands for one model trained with one seed, not for an "
     "ensemble. Differences are paired: both predictors see the same resamples."
 )
+PUBLISHED = (
+    "Published rows are other people's numbers, copied, not measured here, without seeds or intervals. Tables of the "
+    "field choose the best epoch on the test part, which flatters; the measured rows choose everything on a "
+    "validation part of the training clips."
+)
 COLLAPSE = (
     "A run is collapsed if every embedding of the tested checkpoint is the same; it stays in the table, an undefined "
     "rho counting as 0."
 )
 
 
-def table_one(dataset: str, title: str, found: Sequence[Comparison], groups: str) -> Table:
+def table_one(about: About, found: Sequence[Comparison]) -> Table:
     """Every variant with the scorer that validation chose, the trivial predictors, and published rows.
 
     Args:
-        dataset: name of the data module's class.
-        title: of the dataset.
-        found: the campaigns on this dataset.
-        groups: what its groups are called.
+        about: the dataset.
+        found: the campaigns on it.
     """
     with_errors = any(row.relative_l2 is not None for one in found for row in (*one.measured.values(), *one.trivial))
     several = len(found) > 1
-    header = ["method", "kind", "scorer", "rho", "95 % by clip", f"95 % by {groups}"]
+    header = ["method", "kind", "scorer", "rho", "95 % by clip", f"95 % by {about.group}"]
     header += ["R-l2 x100"] * with_errors + ["seeds", "clips", "source, averaging"]
     lines: list[Line] = []
     guessed = False
@@ -45,13 +48,13 @@ def table_one(dataset: str, title: str, found: Sequence[Comparison], groups: str
             name = f"{variant.name} ({one.campaign.title})" if several else variant.name
             lines.append(_line_one(name, one.measured[variant.name, scorer], with_errors))
     lines += [_line_one(row.scorer, row, with_errors) for row in found[0].trivial]
-    for row in PUBLISHED.get(dataset, ()):
+    for row in about.published:
         cells = [row.method, "human" if row.human else "published", "", f"{row.rho:.3f}", "", ""]
         cells += [_number(row.relative_l2, "")] * with_errors
         cells += ["", "", f"{row.source}; {row.averaging}"]
         lines.append(Line([Cell(cell) for cell in cells], "human" if row.human else "published"))
     comparison = found[0]
-    notes = [_rho_in_words(comparison), RESAMPLED.format(groups=f"{groups}s, or of clips")]
+    notes = [_rho_in_words(comparison), RESAMPLED.format(groups=f"{about.group}s, or of clips")]
     if with_errors:
         notes.append(
             "R-l2 x100: the mean squared error relative to the range of the true scores, lower is better; only of "
@@ -59,21 +62,21 @@ def table_one(dataset: str, title: str, found: Sequence[Comparison], groups: str
         )
     if guessed:
         notes.append("Where validation logged no rho by scorer, the first scorer of the config is shown.")
-    if dataset in PUBLISHED:
-        notes.append(NOTE)
-        if dataset == "AQA7" and len(comparison.actions) != 6:
+    if about.published:
+        notes.append(PUBLISHED)
+        if about.title == "AQA-7" and len(comparison.actions) != 6:
             sports = ", ".join(comparison.actions)
             notes.append(f"The measured rows are of {sports} alone, the published ones of six sports: not comparable.")
     else:
-        notes.append(f"No published results are known here for {title}, so there are no such rows.")
+        notes.append(f"No published results are known here for {about.title}, so there are no such rows.")
     caption = (
-        f"How well each method puts the test clips of {title} into the order of their true scores, one row a method. "
-        "Of a trained model the scorer with the highest rho on the validation part is shown, of one with a head that "
-        "predicts scores (CoRe, TPT) the head: regression. Trivial predictors know "
-        "no model: a model that does not beat ridge on raw coordinates has learnt nothing that linear regression does "
-        "not find in the same poses."
+        f"How well each method puts the test clips of {about.title} into the order of their true scores, one row a "
+        "method. Of a trained model the scorer with the highest rho on the validation part is shown, of one with a "
+        "head that predicts scores (CoRe, TPT) the head: regression. Trivial predictors know no model: a model that "
+        "does not beat ridge on raw coordinates has learnt nothing that linear regression does not find in the same "
+        "poses."
     )
-    return Table(f"Table I: {title}", caption, header, lines, 3, notes)
+    return Table(f"Table I: {about.title}", caption, header, lines, 3, notes)
 
 
 def table_two(one: Comparison, groups: str, robustness: Mapping[str, Sequence[Curve]]) -> Table:
@@ -95,18 +98,10 @@ def table_two(one: Comparison, groups: str, robustness: Mapping[str, Sequence[Cu
         validated: float | None = None,
     ) -> Line:
         trivial = not row.variant
-        cells = [
-            Cell(title),
-            Cell("" if trivial else row.scorer),
-            Cell("" if trivial else str(row.seeds)),
-            Cell("" if trivial else f"{row.collapsed} of {row.runs}"),
-            Cell(_number(row.rho)),
-            Cell(interval(row.by_group or row.by_clip)),
-            Cell(_number(row.per_part)),
-            Cell(_number(row.deviation, "")),
-            *difference(row.to_ridge),
-            *(difference(row.to_first) if several else ()),
-        ]
+        own = ("", "", "") if trivial else (row.scorer, str(row.seeds), f"{row.collapsed} of {row.runs}")
+        rho = (_number(row.rho), interval(row.by_group or row.by_clip), _number(row.per_part))
+        cells = [*map(Cell, (title, *own, *rho, _number(row.deviation, ""))), *difference(row.to_ridge)]
+        cells += difference(row.to_first) if several else ()
         if with_costs:
             cells += [Cell(text) for text in (cost.cells if cost else ("", "", ""))]
         if robustness:

@@ -9,19 +9,6 @@ from torch.nn import functional
 WIDTH: Final = 1024
 CLASSES: Final = 400  # of Kinetics-400
 
-# Of an inception module: channels that come in, and that go out of 1x1 | 1x1 -> 3x3 | 1x1 -> 3x3 | pool -> 1x1.
-MIXED: Final = {
-    "mixed_3b": (192, 64, 96, 128, 16, 32, 32),
-    "mixed_3c": (256, 128, 128, 192, 32, 96, 64),
-    "mixed_4b": (480, 192, 96, 208, 16, 48, 64),
-    "mixed_4c": (512, 160, 112, 224, 24, 64, 64),
-    "mixed_4d": (512, 128, 128, 256, 24, 64, 64),
-    "mixed_4e": (512, 112, 144, 288, 32, 64, 64),
-    "mixed_4f": (528, 256, 160, 320, 32, 128, 128),
-    "mixed_5b": (832, 256, 160, 320, 32, 128, 128),
-    "mixed_5c": (832, 384, 192, 384, 48, 128, 128),
-}
-
 
 def same(size: int, kernel: int, stride: int) -> tuple[int, int]:
     """How many cells TensorFlow's padding SAME adds before and after an axis: what ceil(size / stride) steps need."""
@@ -82,7 +69,7 @@ class Mixed(nn.Module):
 
     Args:
         channels_in: of the input.
-        channels: six numbers, see `MIXED`.
+        channels: six numbers that go out of 1x1 | 1x1 -> 3x3 | 1x1 -> 3x3 | pool -> 1x1.
     """
 
     def __init__(self, channels_in: int, *channels: int) -> None:
@@ -117,22 +104,26 @@ class InceptionI3D(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv3d_1a_7x7 = Convolution(3, 64, 7, 2)
-        self.maxPool3d_2a_3x3 = MaxPool((1, 3, 3), (1, 2, 2))
-        self.conv3d_2b_1x1 = Convolution(64, 64)
-        self.conv3d_2c_3x3 = Convolution(64, 192, 3)
-        self.maxPool3d_3a_3x3 = MaxPool((1, 3, 3), (1, 2, 2))
-        self.mixed_3b = Mixed(*MIXED["mixed_3b"])
-        self.mixed_3c = Mixed(*MIXED["mixed_3c"])
-        self.maxPool3d_4a_3x3 = MaxPool((3, 3, 3), (2, 2, 2))
-        self.mixed_4b = Mixed(*MIXED["mixed_4b"])
-        self.mixed_4c = Mixed(*MIXED["mixed_4c"])
-        self.mixed_4d = Mixed(*MIXED["mixed_4d"])
-        self.mixed_4e = Mixed(*MIXED["mixed_4e"])
-        self.mixed_4f = Mixed(*MIXED["mixed_4f"])
-        self.maxPool3d_5a_2x2 = MaxPool((2, 2, 2), (2, 2, 2))
-        self.mixed_5b = Mixed(*MIXED["mixed_5b"])
-        self.mixed_5c = Mixed(*MIXED["mixed_5c"])
+        layers = {
+            "conv3d_1a_7x7": Convolution(3, 64, 7, 2),
+            "maxPool3d_2a_3x3": MaxPool((1, 3, 3), (1, 2, 2)),
+            "conv3d_2b_1x1": Convolution(64, 64),
+            "conv3d_2c_3x3": Convolution(64, 192, 3),
+            "maxPool3d_3a_3x3": MaxPool((1, 3, 3), (1, 2, 2)),
+            "mixed_3b": Mixed(192, 64, 96, 128, 16, 32, 32),
+            "mixed_3c": Mixed(256, 128, 128, 192, 32, 96, 64),
+            "maxPool3d_4a_3x3": MaxPool((3, 3, 3), (2, 2, 2)),
+            "mixed_4b": Mixed(480, 192, 96, 208, 16, 48, 64),
+            "mixed_4c": Mixed(512, 160, 112, 224, 24, 64, 64),
+            "mixed_4d": Mixed(512, 128, 128, 256, 24, 64, 64),
+            "mixed_4e": Mixed(512, 112, 144, 288, 32, 64, 64),
+            "mixed_4f": Mixed(528, 256, 160, 320, 32, 128, 128),
+            "maxPool3d_5a_2x2": MaxPool((2, 2, 2), (2, 2, 2)),
+            "mixed_5b": Mixed(832, 256, 160, 320, 32, 128, 128),
+            "mixed_5c": Mixed(832, 384, 192, 384, 48, 128, 128),
+        }
+        for name, layer in layers.items():
+            self.add_module(name, layer)
         self.conv3d_0c_1x1 = Classes()
 
     def forward(self, windows: Tensor) -> Tensor:
@@ -144,10 +135,8 @@ class InceptionI3D(nn.Module):
         Returns:
             [B, 1024]; at 16x224x224 what the class layer gets in the port.
         """
-        x = self.maxPool3d_2a_3x3(self.conv3d_1a_7x7(windows))
-        x = self.maxPool3d_3a_3x3(self.conv3d_2c_3x3(self.conv3d_2b_1x1(x)))
-        x = self.maxPool3d_4a_3x3(self.mixed_3c(self.mixed_3b(x)))
-        x = self.mixed_4f(self.mixed_4e(self.mixed_4d(self.mixed_4c(self.mixed_4b(x)))))
-        x = self.mixed_5c(self.mixed_5b(self.maxPool3d_5a_2x2(x)))
+        x = windows
+        for layer in [*self.children()][:-1]:
+            x = layer(x)
         features: Tensor = x.mean(dim=(2, 3, 4))
         return features

@@ -1,16 +1,12 @@
 """A deeper graph encoder: it knows which joint is which, sees bones, and its layers add to what they are given."""
 
-from typing import Final
-
 import torch
 from torch import Tensor, nn
 
 from errors import InputError
 from lightning_modules.encoders.skeleton_conv import Graph, SkeletonConv
 from lightning_modules.encoders.without_graph import EMBEDDING
-from poses.skeleton import BONES, JOINTS, check_poses
-
-ROOT: Final = JOINTS.index("pelvis")
+from poses.skeleton import JOINTS, PARENTS, check_poses
 
 
 class JointCode(nn.Module):
@@ -42,13 +38,8 @@ class BoneVectors(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         matrix = torch.eye(len(JOINTS))
-        reached = {ROOT}
-        matrix[ROOT, ROOT] = 0
-        while len(reached) < len(JOINTS):
-            for a, b in (*BONES, *(bone[::-1] for bone in BONES)):
-                if a in reached and b not in reached:
-                    matrix[b, a] = -1
-                    reached.add(b)
+        for joint, parent in PARENTS.items():
+            matrix[joint, parent] -= 1
         self.register_buffer("matrix", matrix, persistent=False)
 
     def forward(self, poses: Tensor) -> Tensor:

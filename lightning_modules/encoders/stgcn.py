@@ -7,9 +7,8 @@ from torch import Tensor, nn
 
 from errors import InputError
 from lightning_modules.encoders.without_graph import EMBEDDING
-from poses.skeleton import BONES, JOINTS, check_poses
+from poses.skeleton import JOINTS, PARENTS, check_poses
 
-CENTRE: Final = JOINTS.index("pelvis")
 SUBSETS: Final = ("root", "centripetal", "centrifugal")
 
 
@@ -23,16 +22,11 @@ def partitions() -> Tensor:
     Returns:
         [3, 15, 15] in the order of `SUBSETS`, 1 where joint j (last) is in that subset of joint i; the sum is A + I.
     """
-    distance = {CENTRE: 0}
-    while len(distance) < len(JOINTS):
-        for a, b in (*BONES, *(bone[::-1] for bone in BONES)):
-            if a in distance and b not in distance:
-                distance[b] = distance[a] + 1
     subsets = torch.zeros(len(SUBSETS), len(JOINTS), len(JOINTS))
-    subsets[0] = torch.eye(len(JOINTS))
-    for a, b in BONES:
-        nearer, further = sorted((a, b), key=lambda joint: distance[joint])
+    for further, nearer in PARENTS.items():
         subsets[1, further, nearer] = subsets[2, nearer, further] = 1
+    subsets[0] = torch.eye(len(JOINTS))
+    subsets[1:].diagonal(dim1=1, dim2=2).zero_()  # the pelvis hangs on itself
     return subsets
 
 

@@ -6,7 +6,6 @@ from torch import Tensor
 
 from feedback.explanations import (
     LIMBS,
-    PARENT,
     PARTS,
     Embed,
     angles,
@@ -50,11 +49,6 @@ def bent(pose: Tensor, joint: str, moved: list[str], degrees: float) -> Tensor:
         )
         result[AT[name]] = torch.tensor([turned_point.real, turned_point.imag])
     return result
-
-
-def test_the_tree_is_the_skeleton() -> None:
-    bones = {frozenset(bone) for bone in BONES}
-    assert {frozenset((joint, parent)) for joint, parent in enumerate(PARENT) if joint != parent} == bones
 
 
 PLANTED = [

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from errors import InputError
-from poses.skeleton import BONES, FLIP, JOINTS, KEYPOINTS, SKELETON, Source, adjacency, propagation
+from poses.skeleton import BONES, FLIP, JOINTS, KEYPOINTS, PARENTS, SKELETON, Source, adjacency, propagation
 from tests.conftest import REPO
 
 
@@ -31,6 +31,14 @@ def test_joints_and_bones_are_the_papers() -> None:
         "neck-head",
         "pelvis-neck",
     ]
+
+
+def test_joints_hang_on_one_another_by_bones_and_parents_come_first() -> None:
+    bones = [(joint, parent) for joint, parent in PARENTS.items() if joint != parent]
+    assert {frozenset(bone) for bone in bones} == {frozenset(bone) for bone in BONES}
+    order = list(PARENTS)
+    assert all(order.index(parent) < order.index(joint) for joint, parent in bones)
+    assert order[0] == PARENTS[order[0]] == JOINTS.index("pelvis")
 
 
 def test_bones_are_a_tree() -> None:

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import torch
 
+from reports.datasets import about
 from reports.document import Table
 from reports.groups import Variant, campaigns
-from reports.published import PUBLISHED
 from reports.robustness_curves import Curve, change, curves
 from reports.tables import robustness_table, table_one, table_two
 from reports.variants import Comparison
@@ -32,7 +32,7 @@ def rows(table: Table) -> list[dict[str, str]]:
 
 def test_table_one_holds_measured_trivial_and_published_rows(tmp_path: Path) -> None:
     one = compared([make_run(tmp_path / "a", dataset="FineDiving", variant="ours")])
-    table = table_one("FineDiving", "FineDiving", [one], "event")
+    table = table_one(about("FineDiving"), [one])
     kinds = [row["kind"] for row in rows(table)]
     assert kinds == ["measured", "trivial", "trivial", *["published"] * 10, "human"]
     assert [line.kind for line in table.lines] == kinds
@@ -52,25 +52,26 @@ def test_table_one_holds_measured_trivial_and_published_rows(tmp_path: Path) -> 
 
 
 def test_published_numbers_say_where_they_are_from() -> None:
-    assert {name: len(found) for name, found in PUBLISHED.items()} == {"AQA7": 9, "FineDiving": 11}
-    for row in (row for found in PUBLISHED.values() for row in found):
+    published = {name: about(name).published for name in ("AQA7", "FineDiving")}
+    assert {name: len(found) for name, found in published.items()} == {"AQA7": 9, "FineDiving": 11}
+    for row in (row for found in published.values() for row in found):
         assert 0 < row.rho < 1
         assert row.source
         assert row.averaging
-    assert [row.method for row in PUBLISHED["FineDiving"] if row.human] == [
+    assert [row.method for row in published["FineDiving"] if row.human] == [
         "Human ceiling: one judge against the other six"
     ]
 
 
 def test_table_one_of_a_dataset_without_published_rows_says_so(tmp_path: Path) -> None:
-    table = table_one("Speed21", "SPEED21", [compared([make_run(tmp_path / "a", variant="ours")])], "climber")
+    table = table_one(about("Speed21", "climber"), [compared([make_run(tmp_path / "a", variant="ours")])])
     assert {row["kind"] for row in rows(table)} == {"measured", "trivial"}
     assert "No published results are known here for SPEED21, so there are no such rows." in table.notes
 
 
 def test_part_of_aqa7_is_not_comparable(tmp_path: Path) -> None:
     one = compared([make_run(tmp_path / "a", dataset="AQA7", actions=("dive", "ski"), variant="ours")])
-    notes = " ".join(table_one("AQA7", "AQA-7", [one], "group").notes)
+    notes = " ".join(table_one(about("AQA7"), [one]).notes)
     assert "dive, ski alone" in notes
     assert "within each of 2 actions" in notes
 
@@ -79,7 +80,7 @@ def test_table_one_names_campaigns_where_there_are_several(tmp_path: Path) -> No
     found = [
         compared(make_campaign(tmp_path / name, {"a": {}}, seeds=1, folds=1, campaign=name)) for name in ("x", "y")
     ]
-    methods = [row["method"] for row in rows(table_one("Speed21", "SPEED21", found, "climber"))]
+    methods = [row["method"] for row in rows(table_one(about("Speed21", "climber"), found))]
     assert methods[:2] == ["a (x)", "a (y)"]
 
 
