@@ -30,6 +30,11 @@ def some(names: Sequence[str]) -> str:
     return ", ".join(map(quoted, names[:3])) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """Such as "1 frame" and "2 frames"."""
+    return f"{number} {one if number == 1 else many or f'{one}s'}"
+
+
 def one_line(message: str) -> str:
     """The message as it goes on the screen: without line breaks, and without endless numbers and words."""
     words = " ".join(message.split())

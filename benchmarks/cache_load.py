@@ -42,13 +42,7 @@ def make(folder: Path, clips: int) -> None:
         frame = np.arange(FRAMES, dtype=np.int32)
         clip_id = f"clip_{index:05d}"
         write_clip(
-            folder / LISTS,
-            clip_id,
-            xy=xy,
-            confidence=confidence,
-            frame=frame,
-            time=frame / 25,
-            provenance=provenance,
+            folder / LISTS, clip_id, xy=xy, confidence=confidence, frame=frame, time=frame / 25, provenance=provenance
         )
         numbers = np.concatenate((xy.reshape(FRAMES, 30), confidence), axis=1)
         columns = {f"c{column}": numbers[:, column] for column in range(45)}

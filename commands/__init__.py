@@ -48,11 +48,7 @@ COMMANDS = {
     "sweep": Command("commands.sweep", "search for good options of fit, as a W&B sweep file says"),
     "pool": Command("commands.pool", "one table from the test predictions of several runs (folds, sports)"),
     "report": Command("commands.report", "one page with tables and figures on many runs"),
-    "score": Command(
-        "commands.score",
-        "how close a pose or performance is to a reference, and where it differs",
-        POSE,
-    ),
+    "score": Command("commands.score", "how close a pose or performance is to a reference, and where it differs", POSE),
     "extract": Command("commands.extract", "make a keypoint cache from videos and photographs", POSE),
     "features": Command("commands.features", "make a cache of clip features from videos, for CoRe and TPT", POSE),
     "check": Command("commands.check", "check a keypoint cache, clip by clip"),

@@ -44,7 +44,8 @@ def run(arguments: Sequence[str]) -> int:
     trainer = build_trainer(config.trainer, "features")
     pipeline = _pipeline(config)  # after the media: networks take their time
     provenance = _provenance(parser, config, pipeline, source)
-    output = CACHES / f"{source}_{_slug(pipeline.extractor.name)}" if config.output is None else Path(config.output)
+    network = re.sub(r"[^a-z0-9]+", "_", pipeline.extractor.name.lower()).strip("_")
+    output = CACHES / f"{source}_{network}" if config.output is None else Path(config.output)
     if os.path.realpath(output) == os.path.realpath(data.cache):
         raise InputError(f"{output}: is the keypoint cache; give the features a folder of their own (--output)")
     ledger = FeatureLedger(output, provenance)
@@ -96,10 +97,6 @@ def _provenance(parser: Parser, config: Namespace, pipeline: FeaturePipeline, so
         weights_licence=extractor.weights.licence,
         settings=json.dumps(settings, sort_keys=True),
     )
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
 
 
 def _training(ledger: FeatureLedger, pipeline: FeaturePipeline) -> str:

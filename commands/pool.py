@@ -8,6 +8,7 @@ from rich.markup import escape
 
 from commands import OptionParser
 from drawing.evaluation_table import print_table
+from errors import counted
 from run_folder.pooled_runs import folds_of, tables_of
 from run_folder.results import RunResult, read_result
 from scoring.evaluation import Evaluation, evaluate_table
@@ -60,7 +61,7 @@ def _print(
         "mean rho per run": [_mean(rhos, len(results)) for rhos in means],
         "pooled by": ["rank" if name in by_rank else "value" for name in names],
     }
-    runs, parts = f"{len(results)} run{'s' * (len(results) != 1)}", f"{len(folds)} test part{'s' * (len(folds) != 1)}"
+    runs, parts = counted(len(results), "run"), counted(len(folds), "test part")
     print_table(evaluation, f"{runs}, {parts}", more=more)
     console = Console(soft_wrap=True)
     if by_rank.intersection(names):

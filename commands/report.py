@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from commands import OptionParser
-from errors import InputError, quoted
+from errors import InputError, counted, quoted
 from files import write_atomically
 from reports.build import build
 from reports.document import Picture
@@ -82,7 +82,7 @@ def _say(runs: Sequence[Run], output: Path, figures: int) -> None:
     console = Console(soft_wrap=True)
     states = dict.fromkeys(run.state for run in runs)
     counts = ", ".join(f"{sum(run.state == state for run in runs)} {state}" for state in states)
-    console.print(f"{len(runs)} run{'s' * (len(runs) != 1)} ({counts}), {figures} figures")
+    console.print(f"{counted(len(runs), 'run')} ({counts}), {figures} figures")
     for one in runs:
         for line in one.broken:
             console.print(f"[bold red]unreadable[/] {escape(one.name)}: {escape(line)}")

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from drawing.overlay import Image, draw_box, draw_skeleton, draw_text, text_width
-from drawing.pictures import counted
 from drawing.stick_figures import INK
+from errors import counted
 from extraction.people.performers import Selection, Track
 from extraction.reading.media import ClipMedia
 

@@ -8,8 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from torch import Tensor
 
-from drawing.pictures import counted, shorten
+from drawing.pictures import shorten
 from drawing.stick_figures import INK, draw_pose
+from errors import counted
 from poses.batches import EmbeddedClips
 from scoring.distances import is_collapsed
 from scoring.evaluation import Evaluation, Row
@@ -113,9 +114,6 @@ def _draw_action(axes: Axes, score: Tensor, prediction: Tensor, by_rank: bool) -
     axes.locator_params(nbins=4, integer=by_rank)
 
 
-# Rho of every predictor -----------------------------------------------------------------------------------------------
-
-
 def _draw_rhos(figure: SubFigure, evaluation: Evaluation, shown: int) -> None:
     kind = "Fisher mean over actions" if evaluation.headline == "fisher" else "all clips together"
     _head(figure, f"rho: {kind}")
@@ -157,9 +155,6 @@ def _draw_rho(axes: Axes, place: int, row: Row) -> None:
         axes.plot(row.rho, line, "o", color=colour, markersize=6)
 
 
-# Pairs of poses -------------------------------------------------------------------------------------------------------
-
-
 def _draw_pairs(figure: SubFigure, scored: EmbeddedClips, action_names: Sequence[str]) -> None:
     _head(
         figure,
@@ -189,9 +184,6 @@ def _draw_pair(axes: Axes, pair: PosePair, level: str, scored: EmbeddedClips, ac
     axes.set(xlim=(-0.15, 2.55), ylim=(1.58, -0.06))
     axes.text(1.2, 1.4, f"score {pair.score:.1f}", fontsize=12, fontweight="bold", **text)
     axes.set_title(f"{level}: above {100 * pair.above:.0f} % of random pairs", fontsize=10, color=INK)
-
-
-# Common ---------------------------------------------------------------------------------------------------------------
 
 
 def _head(figure: SubFigure, heading: str) -> None:

@@ -10,10 +10,7 @@ from scoring.evaluation import Evaluation
 
 
 def print_table(
-    evaluation: Evaluation,
-    part: str,
-    collapsed: bool = False,
-    more: Mapping[str, Sequence[str]] | None = None,
+    evaluation: Evaluation, part: str, collapsed: bool = False, more: Mapping[str, Sequence[str]] | None = None
 ) -> None:
     """The evaluation as tables on standard output.
 

@@ -25,11 +25,7 @@ FAR: Final = 1 << 20
 
 
 def draw_skeleton(
-    image: Image,
-    xy: Floats,
-    *,
-    bone_colours: Sequence[str] | None = None,
-    thickness: int | None = None,
+    image: Image, xy: Floats, *, bone_colours: Sequence[str] | None = None, thickness: int | None = None
 ) -> Image:
     """The image with one person's skeleton on it, a copy; joints that are missing are left out, and their bones.
 

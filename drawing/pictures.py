@@ -78,8 +78,3 @@ def shorten_middle(name: str, width: int = 34) -> str:
     """A name of at most `width` letters, without its middle: names of files and clips differ at the end."""
     kept = width - 1
     return name if len(name) <= width else f"{name[: kept - kept // 2]}…{name[len(name) - kept // 2 :]}"
-
-
-def counted(number: int, one: str, many: str = "") -> str:
-    """Such as "1 frame" and "2 frames"."""
-    return f"{number} {one if number == 1 else many or f'{one}s'}"

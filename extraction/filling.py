@@ -1,7 +1,7 @@
 """Filling a cache under `Trainer.predict`: every process takes clips of its own."""
 
 import json
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from typing import Any, Protocol
 
@@ -95,7 +95,9 @@ class CacheFilling(LightningModule):
             InputError: the cache cannot be written to.
         """
         count = 0
-        with self.ledger, closing(self._made(self.ledger.claim(batch, self.progress.clip))) as results:
+        claimed = self.ledger.claim(batch, self.progress.clip)
+        made = self.pipeline.run(claimed, choose=self.ledger.choose, looked=self.progress.looked, **self.options)
+        with self.ledger, closing(made) as results:
             for result in results:
                 if isinstance(result, FailedClip):
                     self.ledger.fail(result)
@@ -108,9 +110,6 @@ class CacheFilling(LightningModule):
     def on_predict_end(self) -> None:
         """Wait for the clips that other processes have at hand: the summary counts them."""
         self.trainer.strategy.barrier("extraction")
-
-    def _made(self, clips: Iterable[ClipMedia]) -> Generator[Any, None, None]:
-        return self.pipeline.run(clips, choose=self.ledger.choose, looked=self.progress.looked, **self.options)
 
 
 def fill(

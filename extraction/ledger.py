@@ -139,7 +139,8 @@ class ClipLedger(ABC, Generic[P, M]):
         except InputError as error:
             self.fail(FailedClip(media, str(error)))
             return
-        self._store(made, replace(cast(Any, self.provenance), settings=self._settings(), media=made_from))
+        settings = json.dumps({**json.loads(self.provenance.settings or "{}"), DECIDED: self._decided})
+        self._store(made, replace(cast(Any, self.provenance), settings=settings, media=made_from))
         self._release(media)
 
     @abstractmethod
@@ -224,10 +225,6 @@ class ClipLedger(ABC, Generic[P, M]):
             if before is None and self._decided is not None:
                 write_file(path, self._decided.encode())
 
-    def _settings(self) -> str:
-        """The settings for a clip's provenance, with what was decided on the way."""
-        return json.dumps({**json.loads(self.provenance.settings or "{}"), DECIDED: self._decided})
-
     def _difference(self, found: P) -> str | None:
         """The first thing in which a clip was made in another way than asked for, in words; media do not count."""
         for name in (*self.compared, "settings"):
@@ -287,7 +284,8 @@ class Ledger(ClipLedger[Provenance, ClipPoses]):
             "turned": poses.turned,
         }
         if poses.strip is not None:
-            write_file(self.picture(media), _jpeg(poses.strip))
+            jpeg = cv2.imencode(".jpg", poses.strip[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
+            write_file(self.picture(media), bytes(jpeg))
         self._note(media, {"status": "done", **facts})
         write_clip(
             self.cache,
@@ -331,7 +329,3 @@ def _asked(settings: str | None) -> dict[str, Any] | None:
         return {name: value for name, value in json.loads(settings or "{}").items() if name != DECIDED}
     except (ValueError, AttributeError):
         return None
-
-
-def _jpeg(image: Image) -> bytes:
-    return bytes(cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1])

@@ -6,10 +6,10 @@ from typing import Final
 import numpy as np
 import torch
 
-from drawing.pictures import counted
+from errors import counted
 from feedback.embedded_clips import LEAST_JOINTS, Fit, usable
 from feedback.subjects import Subject
-from feedback.views import Views, clearly_differ, views
+from feedback.views import clearly_differ, views
 from poses.skeleton import JOINTS, flip
 from run_folder.trained_model import TrainedModel
 
@@ -50,14 +50,9 @@ def about_views(fit: Fit) -> list[str]:
     share = float(clearly_differ(*seen).double().mean())
     if share <= OFTEN:
         return []
-    reference, own = (_usual(one) for one in seen)
+    reference, own = (Counter(map(one.name, range(len(one.turn)))).most_common(1)[0][0] for one in seen)
     return [
         f"the cameras see the body from clearly different sides in {share:.0%} of the matched poses (mostly "
         f"{fit.reference.subject.name} from {reference}, {fit.attempt.subject.name} from {own}): angles in a picture "
         "are projections, so trust the score less"
     ]
-
-
-def _usual(seen: Views) -> str:
-    names = Counter(seen.name(index) for index in range(len(seen.turn)))
-    return names.most_common(1)[0][0]

@@ -68,10 +68,7 @@ def _parts() -> tuple[Part, ...]:
         Part("head", (_NECK, _AT["head"]), trunk, (_AT["head"],)),
     ]
     for side in _SIDES:
-        for upper, middle, lower, name in (
-            ("shoulder", "elbow", "wrist", "arm"),
-            ("hip", "knee", "ankle", "hip"),
-        ):
+        for upper, middle, lower, name in (("shoulder", "elbow", "wrist", "arm"), ("hip", "knee", "ankle", "hip")):
             first, second, third = (_AT[f"{side}_{joint}"] for joint in (upper, middle, lower))
             parts.append(Part(f"{side} {name}", (first, second), down, _hanging_on(second)))
             parts.append(Part(f"{side} {middle}", (second, third), (first, second), _hanging_on(third)))

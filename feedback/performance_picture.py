@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from drawing.pictures import counted, shorten_middle
+from drawing.pictures import shorten_middle
+from errors import counted
 from feedback.drawn_performance import Stretch, WorstMoment, performance_figure
 from feedback.drawn_poses import Person
 from feedback.moments import MOMENTS, Moment

@@ -24,13 +24,14 @@ def finding(part: str, angle: float, reference: float, side: Side, trunk: float)
         side: from where the camera sees the person.
         trunk: angle of the person's trunk: upside down from 90 degrees on.
     """
-    degrees = f"{abs(_wrapped(angle - reference)):.0f} degrees"
+    turn = _wrapped(angle - reference)
+    degrees = f"{abs(turn):.0f} degrees"
     joint = part.rsplit(" ", 1)[-1]
     if part == "whole body" or (part == "trunk" and max(abs(angle), abs(reference)) > 90):
-        text = f"turned {degrees} {_clock(angle - reference)} in the picture"
+        text = f"turned {degrees} {'clockwise' if turn > 0 else 'anticlockwise'} in the picture"
     elif joint in ("trunk", "head"):
         verb = "leans" if joint == "trunk" else "tilted"
-        text = f"{verb} {degrees} {_towards(_wrapped(angle - reference), side, trunk)}"
+        text = f"{verb} {degrees} {_towards(turn, side, trunk)}"
     elif joint in ("knee", "elbow"):
         text = _bend(angle, reference, degrees)
     elif joint == "arm":
@@ -92,10 +93,6 @@ def _towards(right: float, side: Side, trunk: float) -> str:
         return f"further {'forward' if to_right == (side == 'right') else 'back'}"
     upside_down = abs(trunk) > 90
     return f"further to the {'right' if to_right != upside_down else 'left'} of the picture"
-
-
-def _clock(turn: float) -> str:
-    return "clockwise" if _wrapped(turn) > 0 else "anticlockwise"
 
 
 def _wrapped(degrees: float) -> float:

@@ -107,11 +107,7 @@ KEYPOINTS: Final[dict[Source, tuple[str, ...]]] = {
 
 # the joints whose keypoints have another name or are derived; all parents must be seen, of the face any one
 _FACE = ("nose", "left_eye", "right_eye", "left_ear", "right_ear")
-_MIDPOINTS = {
-    "pelvis": ("left_hip", "right_hip"),
-    "neck": ("left_shoulder", "right_shoulder"),
-    "head": _FACE,
-}
+_MIDPOINTS = {"pelvis": ("left_hip", "right_hip"), "neck": ("left_shoulder", "right_shoulder"), "head": _FACE}
 _PARENTS: dict[Source, dict[str, tuple[str, ...]]] = {
     "coco17": _MIDPOINTS,
     "mpii16": {"pelvis": ("pelvis",), "neck": ("thorax",), "head": ("upper_neck", "head_top")},

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from drawing.pictures import counted
+from errors import counted
 from reports.charts import Bar, interval_figure, learning_figure, robustness_figure, svg
 from reports.clip_charts import attention_png, pair_png, scatter_png
 from reports.datasets import About
@@ -50,8 +50,7 @@ def intervals(one: Comparison, about: About, prefix: str) -> Gallery:
     for row in one.trivial:
         if row.rho is not None:
             bars.append(Bar(row.scorer, row.rho, row.by_group or row.by_clip, "trivial"))
-    others = PUBLISHED.get(dataset, ())
-    bars += [Bar(row.method, row.rho, None, "human" if row.human else "published") for row in others]
+    bars += [Bar(row.method, row.rho, None, "human" if row.human else "published") for row in about.published]
     over = f"{about.group}s" if one.groups > 1 else "clips"
     caption = (
         f"Data: the test clips of {about.title}. Each dot is Spearman's rho between predicted and true scores (1: the "

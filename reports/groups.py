@@ -117,7 +117,8 @@ def by_dataset(runs: Iterable[Run]) -> list[DatasetRuns]:
         if run.dataset is None:
             later.append(run)
             continue
-        protocol = _protocol(run)
+        options = {key: run.options.get(f"data.{key}") for key in PROTOCOL}
+        protocol = {key: value for key, value in options.items() if value is not None}
         here = [one for one in found if (one.dataset, one.protocol) == (run.dataset, protocol) and one.takes(run)]
         if not here:
             found.append(DatasetRuns(run.dataset, protocol))
@@ -182,24 +183,17 @@ def model_options(run: Run) -> dict[str, Any]:
     }
 
 
-# Variants -------------------------------------------------------------------------------------------------------------
-
-
 def _labels(run: Run) -> dict[str, tuple[Any, Any]]:
     assert run.result is not None
     columns = run.result.columns
     return dict(zip(columns["clip"], zip(columns["action"], columns["score"], strict=True), strict=True))
 
 
-def _protocol(run: Run) -> dict[str, Any]:
-    return {key: run.options[f"data.{key}"] for key in PROTOCOL if run.options.get(f"data.{key}") is not None}
-
-
 def _variants(runs: Sequence[Run]) -> list[Variant]:
     groups: dict[Any, list[Run]] = {}
     unnamed: dict[str, list[Run]] = {}
     for run in runs:
-        labels = _own_labels(run)
+        labels = {key: value for key, value in run.labels.items() if key not in (*SEED, *FOLD)}
         if "variant" in labels:
             groups.setdefault(str(labels["variant"]), []).append(run)
         elif labels:
@@ -215,10 +209,6 @@ def _variants(runs: Sequence[Run]) -> list[Variant]:
             name = f"{name} again"
         groups[name] = own
     return [_variant(name, own) for name, own in groups.items()]
-
-
-def _own_labels(run: Run) -> dict[str, Label]:
-    return {key: value for key, value in run.labels.items() if key not in (*SEED, *FOLD)}
 
 
 def _name(config: Mapping[str, Any], keys: Sequence[str]) -> str:
@@ -242,7 +232,9 @@ def _variant(name: str, runs: Sequence[Run]) -> Variant:
         by_seed.setdefault(seed, {})[part] = run
     most = max(by_seed.values(), key=len, default={})
     parts = sorted(most)
-    complete = [seed for seed in sorted(by_seed, key=_in_order) if set(by_seed[seed]) == set(parts)]
+    # numbers first, in their order
+    seeds = sorted(by_seed, key=lambda seed: (0, seed, "") if isinstance(seed, int | float) else (1, 0, str(seed)))
+    complete = [seed for seed in seeds if set(by_seed[seed]) == set(parts)]
     return Variant(
         name=name,
         runs=runs,
@@ -251,8 +243,3 @@ def _variant(name: str, runs: Sequence[Run]) -> Variant:
         repeated=len(tested) - len(newest),
         incomplete=len(by_seed) - len(complete),
     )
-
-
-def _in_order(seed: Label) -> tuple[bool, float, str]:
-    number = isinstance(seed, int | float)
-    return not number, float(seed) if isinstance(seed, int | float) else 0.0, str(seed)

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from drawing.pictures import counted
+from errors import counted
 from reports.datasets import About
 from reports.document import Cell, Line, Table
 from reports.groups import Variant
@@ -168,9 +168,6 @@ def robustness_table(curves: Mapping[str, Sequence[Curve]]) -> Table:
         1,
         ["Rho is taken within each test part and averaged over the runs, so it may differ from the pooled rho above."],
     )
-
-
-# Costs and notes ------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,9 @@
 """How well variants rank, with intervals, and how they differ: seeds averaged first, folds pooled."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,6 +26,11 @@ class Difference:
 
     value: float
     interval: Ends
+
+    @classmethod
+    def of(cls, found: SeedComparison) -> "Difference":
+        """Of models of several seeds and the predictor that they are compared with."""
+        return cls(found.difference, found.difference_interval)
 
     @property
     def established(self) -> bool:
@@ -199,7 +203,8 @@ class Comparison:
         found = compare(raw, grouped)
         parts = torch.tensor([self._tables[run.folder].rho(name, self.headline) for run in runs], dtype=torch.float64)
         undefined = not variant and math.isnan(table.rho(name, self.headline))  # else it is a trivial predictor
-        errors = [error for run in runs if (error := _error(run, name)) is not None]
+        rows = [row for run in runs for row in _result(run).metrics["rows"] if row["name"] == name]
+        errors = [row["relative_l2"] for row in rows if row.get("relative_l2") is not None]
         return Measured(
             variant=variant,
             scorer=name,
@@ -213,8 +218,8 @@ class Comparison:
             per_part=None if bool(parts.isnan().all()) else float(parts.nan_to_num(0).mean()),
             deviation=float(found.by_seed.std()) if len(seeds) > 1 else None,
             relative_l2=sum(errors) / len(errors) if errors else None,
-            to_ridge=None if raw is None or undefined else Difference(found.difference, found.difference_interval),
-            to_first=None if first is None else _difference(compare(first, grouped)),
+            to_ridge=None if raw is None or undefined else Difference.of(found),
+            to_first=None if first is None else Difference.of(compare(first, grouped)),
         )
 
 
@@ -244,12 +249,3 @@ def validation_rho(variant: Variant, scorer: str) -> float | None:
 def _result(run: Run) -> RunResult:
     assert run.result is not None
     return run.result
-
-
-def _error(run: Run, name: str) -> float | None:
-    rows: Sequence[Mapping[str, Any]] = _result(run).metrics["rows"]
-    return next((row.get("relative_l2") for row in rows if row["name"] == name), None)
-
-
-def _difference(found: SeedComparison) -> Difference:
-    return Difference(found.difference, found.difference_interval)

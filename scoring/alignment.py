@@ -97,15 +97,6 @@ class PhaseAlignment(Alignment):
             result.score[rows[:, None], columns] = block.score
         return result
 
-    @torch.no_grad()
-    def distance(self, queries: EmbeddedClips, exemplars: EmbeddedClips) -> Tensor:
-        """See `Alignment`."""
-        units = _units(queries), _units(exemplars)
-        result = units[0].new_empty(len(queries), len(exemplars))
-        for rows, columns, first, second in _blocks_of_phases(queries, exemplars, *units):
-            result[rows[:, None], columns] = _distance_by_time(first, second)
-        return result
-
 
 class DTWAlignment(Alignment):
     """Dynamic time warping on D: the path from the first two poses to the last two with the smallest sum of D.

@@ -167,9 +167,10 @@ def _fit_stack(trials: Sequence[Trial], output: Path) -> None:
     prepared = [make_cli(_Prepared, command) for command in commands]
     first = prepared[0].config["fit"].trainer
     every_n_steps = next((c.every_n_steps for c in _callbacks(prepared[0]) if isinstance(c, RunMonitor)), 500)
+    texts = [next(c.text for c in _callbacks(cli) if isinstance(c, RunRecord)) for cli in prepared]
     runs = [
-        MemberRun(RunFolder(folder=str(output / trial.name)), _config_text(cli), ["run.py", *command])
-        for trial, cli, command in zip(trials, prepared, commands, strict=True)
+        MemberRun(RunFolder(folder=str(output / trial.name)), text, ["run.py", *command])
+        for trial, text, command in zip(trials, texts, commands, strict=True)
     ]
     sources = _set_up(prepared)
     model = StackedPoseSimilarity([cli.model for cli in prepared], sources)
@@ -195,10 +196,6 @@ def _readable(path: Path) -> bool:
     except InputError:
         return False
     return True
-
-
-def _config_text(cli: PoseCLI) -> str:
-    return next(callback.text for callback in _callbacks(cli) if isinstance(callback, RunRecord))
 
 
 def _callbacks(cli: PoseCLI) -> list[Callback]:

@@ -35,11 +35,7 @@ class WandbReport(Callback):
     """
 
     def __init__(
-        self,
-        project: str = "gcn-psn",
-        entity: str | None = None,
-        group: str | None = None,
-        tags: Sequence[str] = (),
+        self, project: str = "gcn-psn", entity: str | None = None, group: str | None = None, tags: Sequence[str] = ()
     ) -> None:
         self._options: dict[str, Any] = {"project": project, "entity": entity, "group": group, "tags": tags}
         self._log: WandbLog | None = None  # None where nothing is logged, and on all but the main process

@@ -106,14 +106,7 @@ class CoRe(PairHead):
         InputError: an option out of range.
     """
 
-    def __init__(
-        self,
-        windows: int,
-        width: int,
-        depth: int = 5,
-        hidden: int = 256,
-        pooling: Pooling = "mean",
-    ) -> None:
+    def __init__(self, windows: int, width: int, depth: int = 5, hidden: int = 256, pooling: Pooling = "mean") -> None:
         super().__init__(windows, width)
         if not 2 <= depth <= 10 or hidden < 1:
             raise InputError(f"CoRe: depth must lie in [2, 10] and hidden be at least 1, got {depth} and {hidden}")

@@ -74,10 +74,7 @@ class TPT(PairHead):
         self.sparsity_weight = sparsity_weight
         self.parser = TemporalParser(width, parts, model_width)
         self.pair_encoder = nn.Sequential(
-            nn.Linear(2 * model_width, model_width),
-            nn.ReLU(),
-            nn.Dropout(DROPOUT),
-            nn.Linear(model_width, model_width),
+            nn.Linear(2 * model_width, model_width), nn.ReLU(), nn.Dropout(DROPOUT), nn.Linear(model_width, model_width)
         )
         self.choice = nn.Sequential(nn.Linear(model_width, _HIDDEN), nn.ReLU(), nn.Linear(_HIDDEN, intervals))
         self.position = nn.Sequential(

@@ -9,15 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from datamodules.speed21 import (
-    Folds,
-    Run,
-    Speed21,
-    convert_run,
-    fold_of_runs,
-    read_metadata,
-    read_skeletons,
-)
+from datamodules.speed21 import Folds, Run, Speed21, convert_run, fold_of_runs, read_metadata, read_skeletons
 from errors import InputError
 from poses.cache.keypoint_cache import Provenance, list_clips, read_cache, read_clip, write_clip
 from poses.skeleton import JOINTS

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
-from drawing.pictures import counted, save_figure, shorten, shorten_middle
-from errors import InputError
+from drawing.pictures import save_figure, shorten, shorten_middle
+from errors import InputError, counted
 
 
 def test_a_failure_leaves_the_old_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

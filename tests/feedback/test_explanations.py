@@ -4,17 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from feedback.explanations import (
-    LIMBS,
-    PARTS,
-    Embed,
-    angles,
-    bone_differences,
-    explain,
-    random_poses,
-    telling,
-    turned,
-)
+from feedback.explanations import LIMBS, PARTS, Embed, angles, bone_differences, explain, random_poses, telling, turned
 from lightning_modules.encoders import GCNEncoder
 from poses.normalisation import Normalisation
 from poses.skeleton import BONES, JOINTS

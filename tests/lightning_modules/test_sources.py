@@ -7,13 +7,7 @@ import torch
 import run
 from errors import InputError
 from lightning_modules.encoders import GCNEncoder, STGCNEncoder
-from lightning_modules.sources import (
-    CachedFeatures,
-    Coordinates,
-    PoseEmbeddings,
-    PoseSequences,
-    TrainedEmbeddings,
-)
+from lightning_modules.sources import CachedFeatures, Coordinates, PoseEmbeddings, PoseSequences, TrainedEmbeddings
 from tests.datasets import FAST, options
 
 CLIPS = torch.rand(3, 23, 15, 2, generator=torch.Generator().manual_seed(0))

@@ -4,16 +4,7 @@ from pathlib import Path
 
 import torch
 
-from poses.batches import (
-    ClipBatch,
-    ClipFacts,
-    EmbeddedClips,
-    TrackFacts,
-    codes,
-    first_of_each,
-    mean_of_each,
-    names_of,
-)
+from poses.batches import ClipBatch, ClipFacts, EmbeddedClips, TrackFacts, codes, first_of_each, mean_of_each, names_of
 from tests.conftest import REPO
 from tests.scoring.build import make_clips
 

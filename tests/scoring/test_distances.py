@@ -9,14 +9,7 @@ from hypothesis.extra import numpy as hnp
 from scipy.spatial.distance import cdist, cosine
 
 from scoring import distances
-from scoring.distances import (
-    cosine_distance,
-    is_collapsed,
-    pairwise_distance,
-    score_from_distance,
-    spread,
-    unit,
-)
+from scoring.distances import cosine_distance, is_collapsed, pairwise_distance, score_from_distance, spread, unit
 
 FLOATS = [torch.float32, torch.float64]
 vectors = hnp.arrays(np.float64, (4, 3), elements=st.floats(-1e3, 1e3).map(lambda x: x if abs(x) > 1e-3 else 0.0))

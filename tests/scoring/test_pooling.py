@@ -28,9 +28,7 @@ def table(clips: list[int], seed: int = 0, **predictions: Tensor) -> ClipTable:
     )
 
 
-@given(
-    st.lists(st.tuples(st.one_of(st.integers(-3, 3), st.just(math.nan)), st.integers(0, 2)), max_size=20),
-)
+@given(st.lists(st.tuples(st.one_of(st.integers(-3, 3), st.just(math.nan)), st.integers(0, 2)), max_size=20))
 def test_rank_normalised_is_the_place_among_those_of_the_action(rows: list[tuple[float, int]]) -> None:
     values = torch.tensor([float(value) for value, _ in rows], dtype=torch.float64)
     action = torch.tensor([action for _, action in rows], dtype=torch.int64)

@@ -109,12 +109,7 @@ def _known_folds(ablation: Ablation, known: set[str], path: Path) -> dict[str, S
 
 
 def _checked(
-    reader: FitOptions,
-    ablation: Ablation,
-    variant: Variant,
-    more: Sequence[str],
-    path: Path,
-    prepared: set[str],
+    reader: FitOptions, ablation: Ablation, variant: Variant, more: Sequence[str], path: Path, prepared: set[str]
 ) -> dict[str, Any]:
     """All options of a variant; its data are prepared unless they are in `prepared`, to which they are added."""
     try:

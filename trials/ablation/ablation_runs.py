@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
+from errors import counted
 from run_folder.trial import Trial
 from trials.ablation.ablation_plan import Plan
 from trials.ablation.ablation_table import print_table
@@ -49,7 +50,7 @@ def run_ablations(plans: Sequence[Plan], output: Path, parallel: int) -> int:
             else:
                 drop_links(output / name)
         print(
-            f"{_count(len(rows), 'run')} of {_count(len(jobs), 'model')}, {len(finished)} finished before", flush=True
+            f"{counted(len(rows), 'run')} of {counted(len(jobs), 'model')}, {len(finished)} finished before", flush=True
         )
         # So many in a stack at the most that no process is without one. What is finished takes part in the grouping: a
         # stack goes on from its checkpoint only with the same members.
@@ -73,7 +74,7 @@ def run_ablations(plans: Sequence[Plan], output: Path, parallel: int) -> int:
     print(f"The report, with figures: python run.py report {shlex.quote(str(output))}")
     if failed:
         which = f"{failed[0]}{', ...' if len(failed) > 1 else ''}"
-        print(f"{_count(len(failed), 'model')} failed ({which}); start again to try once more")
+        print(f"{counted(len(failed), 'model')} failed ({which}); start again to try once more")
     return 1 if failed else 0
 
 
@@ -100,7 +101,3 @@ def stacks(trials: Sequence[Trial], most: int) -> list[list[Trial]]:
         elif group[0] is members[0]:  # the second of a kind, in a group of its own too, has nothing to add
             found += [[trial] for trial in members]
     return found
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"

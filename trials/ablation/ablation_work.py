@@ -25,7 +25,7 @@ def fit_and_evaluate(campaigns: Mapping[str, str], trials: Sequence[Trial], outp
         For each trial None, or a line on why it failed.
     """
     errors: dict[str, str | None] = {trial.name: None for trial in trials}
-    waiting = [trial for trial in trials if not _is_fitted(output / trial.name)]
+    waiting = [trial for trial in trials if not is_finished(output / trial.name, ())]
     if waiting:
         from trials.stack import fit_group
 
@@ -45,11 +45,6 @@ def fit_and_evaluate(campaigns: Mapping[str, str], trials: Sequence[Trial], outp
 
         errors |= zip(left, evaluate_runs([output / name for name in left]), strict=True)
     return [errors[trial.name] for trial in trials]
-
-
-def _is_fitted(folder: Path) -> bool:
-    record = read_record(folder)
-    return record is not None and record.status == "finished"
 
 
 def note_failure(campaign: str, trial: Trial, output: Path, error: str) -> None:

@@ -8,11 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from poses.cache.keypoint_cache import (
-    PoseTable,
-    Provenance,
-    write_clip,
-)
+from poses.cache.keypoint_cache import PoseTable, Provenance, write_clip
 
 REPO = Path(__file__).resolve().parents[3]
 PROVENANCE = Provenance("test", "detector", "estimator", "0" * 64)

@@ -14,13 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from errors import InputError
-from poses.cache.feature_cache import (
-    OtherKind,
-    list_features,
-    read_feature_provenance,
-    read_features,
-    write_features,
-)
+from poses.cache.feature_cache import OtherKind, list_features, read_feature_provenance, read_features, write_features
 from poses.cache.keypoint_cache import Provenance, write_clip
 from tests.poses.cache.cache_clips import rewrite, with_column
 from tests.poses.cache.feature_clips import PROVENANCE, numbers, spoiled, write

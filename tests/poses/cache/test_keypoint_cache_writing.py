@@ -10,13 +10,7 @@ import numpy as np
 import pytest
 
 from errors import InputError
-from poses.cache.keypoint_cache import (
-    Provenance,
-    clip_path,
-    list_clips,
-    read_cache,
-    read_clip,
-)
+from poses.cache.keypoint_cache import Provenance, clip_path, list_clips, read_cache, read_clip
 from tests.poses.cache.cache_clips import REPO, write
 
 

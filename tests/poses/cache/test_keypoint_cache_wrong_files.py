@@ -13,11 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from errors import InputError
-from poses.cache.keypoint_cache import (
-    list_clips,
-    read_cache,
-    read_clip,
-)
+from poses.cache.keypoint_cache import list_clips, read_cache, read_clip
 from tests.poses.cache.cache_clips import arrays, rewrite, with_column, write
 
 
