@@ -68,18 +68,24 @@ class Checkpoint:
             settings = {**settings, "init_args": {**(settings.get("init_args") or {}), **more}}
         return build_own(base, settings, f"{self.path}: its {name}")
 
+    def whole(self, base: type, settings: Any) -> Any:
+        """The whole model with its weights and the options that its scorers chose, see `part`; `settings` are its."""
+        return self.filled(self.built(base, "model", settings), "")
+
     def filled(self, module: Module, name: str) -> Module:
-        """A part with its weights.
+        """A part with its weights, or without a name the whole model.
 
         Raises:
             InputError: it has others.
         """
-        start = f"{name}."
+        start = f"{name}." if name else ""
         own = {key.removeprefix(start): value for key, value in self._weights.items() if key.startswith(start)}
         try:
             module.load_state_dict(own)
         except RuntimeError as error:
-            raise InputError(f"{self.path}: its {name} has other weights than its settings say: {error}") from error
+            raise InputError(
+                f"{self.path}: its {name or 'model'} has other weights than its settings say: {error}"
+            ) from error
         return module.eval()
 
     def normalisation(self) -> Normalisation:

@@ -24,7 +24,7 @@ from run_folder.checkpoint_io import load_checkpoint
 from run_folder.folder import RunFolder, RunRecord, SafeCheckpointIO
 from run_folder.layout import LAST
 from run_folder.trial import Trial
-from trials.stored_runs import data_key
+from trials.run_evaluation import data_key
 
 STACKS = ".stacks"
 """Folder, beside those of the trials, of the checkpoints that unfinished stacks go on from."""

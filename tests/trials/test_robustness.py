@@ -14,8 +14,7 @@ from poses.perturbations import LEVELS, JointNoise, Perturbation, Rotation, pert
 from run_folder.origin import read_config
 from scoring.scorers import ClipScorer
 from tests.trials.conftest import CONFIGS
-from trials.run_evaluation import evaluate_runs
-from trials.stored_runs import data_key, load_clip_model, load_data
+from trials.run_evaluation import data_key, evaluate_runs, load_clip_model, load_data
 
 Fitted = Callable[..., Path]
 

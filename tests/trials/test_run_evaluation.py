@@ -10,8 +10,7 @@ import trials.run_evaluation
 from datamodules.base import PoseDataModule
 from run_folder.trial import Record
 from tests.trials.conftest import CONFIGS
-from trials.run_evaluation import evaluate_runs
-from trials.stored_runs import load_data
+from trials.run_evaluation import evaluate_runs, load_data
 
 Fitted = Callable[..., Path]
 FILES = ("test/metrics.json", "test/predictions.parquet", "test/pairs.json")

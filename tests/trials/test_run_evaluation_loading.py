@@ -9,7 +9,7 @@ import yaml
 from datamodules.speed21 import Speed21
 from errors import InputError
 from run_folder.origin import read_config
-from trials.stored_runs import data_key, load_clip_model, load_data
+from trials.run_evaluation import data_key, load_clip_model, load_data
 
 Fitted = Callable[..., Path]
 
@@ -85,7 +85,7 @@ def test_data_of_strange_classes_are_not_built(fitted: Fitted) -> None:
     [
         ("model.init_args.margin", 5.0, "margin must lie in"),
         ("model.init_args.encoder.class_path", "lightning_modules.encoders.OldEncoder", "OldEncoder"),
-        ("model.init_args.encoder.init_args.channels", 4, "the checkpoint is of another model"),
+        ("model.init_args.encoder.init_args.channels", 4, "its model has other weights"),
         ("trainer.precision", "64-true", "was trained in the precision '64-true'"),
     ],
 )
