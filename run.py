@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Sequence
 
 from cli.failures import explain
+from cli.quiet import hush
 from commands import COMMANDS
 from errors import InputError, one_line, quoted
 
@@ -53,6 +54,7 @@ def main(args: Sequence[str] | None = None) -> int:
         hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(COMMANDS)}"
         print(f"error: no command {quoted(words[0])}; {hint}", file=sys.stderr)
         return 2
+    hush()
     try:
         return int(importlib.import_module(command.module).run(words))
     except (InputError, ImportError, OSError, KeyboardInterrupt) as error:
