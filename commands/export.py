@@ -6,13 +6,8 @@ from pathlib import Path
 from commands import OptionParser
 from errors import InputError
 from lightning_modules.onnx_export import export_onnx
+from poses.skeleton import JOINTS
 from run_folder.trained_model import load_model
-
-MEANING = {
-    "poses": "poses [batch, 15, C] normalised to [0, 1]",
-    "xy": "xy [batch, 15, 2] in pixels, NaN where missing",
-    "confidence": "confidence [batch, 15], NaN where unknown",
-}
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -25,6 +20,15 @@ def run(arguments: Sequence[str]) -> int:
     model = load_model(options.checkpoint)
     if model.encoder is None:
         raise InputError(f"{options.checkpoint}: its model regresses scores and has no encoder of its own to export")
-    inputs = export_onnx(model.encoder, options.output, normalisation=model.normalisation if options.raw else None)
-    print(f"{options.output}: {'; '.join(MEANING[name] for name in inputs)} -> embedding [batch, E], float32")
+    joints = len(JOINTS)
+    if options.raw:
+        inputs, said = {"xy": [joints, 2]}, f"xy [batch, {joints}, 2] in pixels, NaN where missing"
+        if model.normalisation.min_confidence > 0:
+            inputs["confidence"] = [joints]
+            said += f"; confidence [batch, {joints}], NaN where unknown"
+        export_onnx(model, options.output, inputs)
+    else:
+        said = f"poses [batch, {joints}, C] normalised to [0, 1]"
+        export_onnx(model.encoder, options.output, {"poses": [joints, getattr(model.encoder, "in_channels", 2)]})
+    print(f"{options.output}: {said} -> embedding [batch, E], float32")
     return 0

@@ -23,7 +23,7 @@ def load_measure(checkpoint: Path | None) -> TrainedModel:
     model = load_model(path)
     try:
         probes = model.embed(random_poses(_PROBES, seed=0))
-    except ValueError:
+    except (RuntimeError, ValueError):  # of a network that takes something else
         raise InputError(
             f"{path}: its encoder does not take poses of {len(JOINTS)} joints with x and y alone; use another "
             "checkpoint"

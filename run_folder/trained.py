@@ -58,14 +58,12 @@ class Checkpoint:
         """
         return self.filled(self.built(nn.Module, name, self.options("model").get(name)), name)
 
-    def built(self, base: type, name: str, settings: Any, more: Mapping[str, Any] | None = None) -> Any:
-        """An object of the model, from its class and arguments and `more` arguments; weights are at random.
+    def built(self, base: type, name: str, settings: Any) -> Any:
+        """An object of the model, from its class and arguments; its weights are at random.
 
         Raises:
             InputError: it cannot be built.
         """
-        if more and isinstance(settings, dict):
-            settings = {**settings, "init_args": {**(settings.get("init_args") or {}), **more}}
         return build_own(base, settings, f"{self.path}: its {name}")
 
     def whole(self, base: type, settings: Any) -> Any:

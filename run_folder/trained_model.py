@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from errors import InputError
+from errors import InputError, quoted
 from poses.batches import EmbeddedClips, codes, mean_of_each, score_ranges
 from poses.cache.keypoint_cache import PoseTable
 from poses.skeleton import checked_arrays
@@ -19,7 +19,6 @@ from run_folder.layout import BEST
 from run_folder.trained import Checkpoint
 from scoring.distances import cosine_distance, score_from_distance
 from scoring.metrics import ArrayT, as_given, as_tensor
-from scoring.regression import RegressionScorer
 from scoring.scorers import ClipScorer
 
 Clips = PoseTable | Sequence[Any] | npt.NDArray[Any] | Tensor
@@ -67,22 +66,31 @@ class TrainedModel(nn.Module):
         checkpoint = Checkpoint(Path(path) / BEST if folder else Path(path))
         self.config = checkpoint.config
         self.normalisation = checkpoint.normalisation()
-        self.moments: int = checkpoint.options("data").get("frames_per_clip", _MOMENTS)
+        self.moments = checkpoint.options("data").get("frames_per_clip", _MOMENTS)
+        if not isinstance(self.moments, int) or self.moments < 1:
+            raise InputError(
+                f"{checkpoint.path}: its frames_per_clip is {quoted(self.moments)}; use another checkpoint"
+            )
         self.encoder: nn.Module | None = None
         self.temporal_head: nn.Module | None = None
         self.source: nn.Module | None = None
         options, scorers = checkpoint.options("model"), []
         if options.get("source"):
-            self.source = source = checkpoint.part("source")
-            sizes = {"windows": source.windows, "width": source.width}
-            head = checkpoint.built(nn.Module, "head", options.get("head"), sizes)
-            scorers.append(RegressionScorer(head, options.get("exemplars", 10)))
+            self.source = checkpoint.part("source")
+            head = options.get("head")
+            sizes = {name: getattr(self.source, name, None) for name in ("windows", "width")}
+            if isinstance(head, dict):
+                head = {**head, "init_args": {**(head.get("init_args") or {}), **sizes}}
+            arguments = {"head": head, "exemplars": options.get("exemplars", 10)}
+            scorers.append({"class_path": "scoring.regression.RegressionScorer", "init_args": arguments})
         else:
             self.encoder = checkpoint.part("encoder")
             if options.get("temporal_head"):
                 self.temporal_head = checkpoint.part("temporal_head")
-        scorers += [checkpoint.built(ClipScorer, "scorer", one) for one in options.get("scorers") or ()]
-        self.scorers = checkpoint.filled(nn.ModuleList(scorers), "scorers")
+        given = options.get("scorers")
+        scorers += given if isinstance(given, list) else []
+        made = nn.ModuleList(checkpoint.built(ClipScorer, "scorer", one) for one in scorers)
+        self.scorers = checkpoint.filled(made, "scorers")
         shipped = SHIPPED.is_file() and SHIPPED.read_bytes() == checkpoint.path.read_bytes()
         self.label = SYNTHETIC_LABEL if shipped else str(path)
         self.eval()
@@ -91,12 +99,12 @@ class TrainedModel(nn.Module):
 
     def present(self, poses: ArrayT, confidence: ArrayT | None = None) -> ArrayT:
         """Which joints [..., 15] the model uses of poses [..., 15, 2] with confidences [..., 15]."""
-        return as_given(self._normalised(poses, confidence)[1], poses)
+        return as_given(self.normalisation(*_tensors(poses, confidence))[1], poses)
 
     def masked(self, poses: ArrayT, confidence: ArrayT) -> ArrayT:
         """The poses [..., 15, 2], NaN where the model takes a joint for missing, so that no confidences are needed."""
-        xy = as_tensor("poses", poses)
-        return as_given(xy.where(self._normalised(xy, confidence)[1][..., None], torch.nan), poses)
+        present = self.present(*_tensors(poses, confidence))
+        return as_given(as_tensor("poses", poses).where(present[..., None], torch.nan), poses)
 
     @torch.no_grad()
     def embed(self, poses: ArrayT, confidence: ArrayT | None = None) -> ArrayT:
@@ -112,19 +120,25 @@ class TrainedModel(nn.Module):
         Raises:
             ValueError: not the shape of poses, or a model that sees no single poses.
         """
-        normalised, present = self._normalised(poses, confidence)
-        rows = normalised.reshape(-1, *normalised.shape[-2:]).to(self._device)
+        xy, sure = _tensors(poses, confidence)
+        device = next(self.parameters(), xy).device
+        return as_given(self(xy.to(device), None if sure is None else sure.to(device)).to(xy.device), poses)
+
+    def forward(self, xy: Tensor, confidence: Tensor | None = None) -> Tensor:
+        """As `embed`, for tensors on the model's device; with gradients, and as a graph for ONNX."""
+        normalise = self.normalisation.in_graph if torch.compiler.is_exporting() else self.normalisation
+        poses, present = normalise(xy, confidence)
         if self.encoder is not None:
-            embedding = self.encoder(rows)
+            embedding = self.encoder(poses)
         elif hasattr(self.source, "embed"):
-            embedding = cast(Any, self.source).embed(rows[:, None])[:, 0]
+            embedding = cast(Any, self.source).embed(poses.reshape(-1, 1, *poses.shape[-2:]))
+            embedding = embedding.reshape(*present.shape[:-1], embedding.shape[-1])
         else:
             raise ValueError(
                 f"{self.label}: the model looks at windows of poses, or at features, and embeds no single pose; "
                 "ask for embed_clips"
             )
-        embedding = embedding.reshape(*present.shape[:-1], embedding.shape[-1]).to(present.device)
-        return as_given(embedding.masked_fill(~present.any(-1, keepdim=True), torch.nan), poses)
+        return cast(Tensor, embedding.masked_fill(~present.any(-1, keepdim=True), torch.nan))
 
     def distance(self, a: ArrayT, b: ArrayT) -> ArrayT:
         """Distance of poses, eq. (5); a joint that one of the two lacks is left out of both.
@@ -213,22 +227,14 @@ class TrainedModel(nn.Module):
             "score_range": torch.from_numpy(score_ranges(score.numpy()[there], own[:m][there], own))[clip],
             "phases": torch.tensor([[0.0, 1.0]], dtype=torch.float64).expand(len(clip), 2),
             "covariates": clip.new_empty(len(clip), 0),
-            "embedding": self._embedded(content),
             "poses": content,
         }
-        tracks = EmbeddedClips(**{name: values.to(self._device) for name, values in facts.items()})
+        embedding = self._embedded(content)
+        tracks = EmbeddedClips(embedding=embedding, **{name: one.to(embedding.device) for name, one in facts.items()})
         queries, known_tracks = tracks[tracks.clip >= m], tracks[tracks.clip < m]
         return {one.name: mean_of_each(one(queries, known_tracks), queries.clip).cpu().numpy() for one in used}
 
     # How ----------------------------------------------------------------------------------------------------------
-
-    @property
-    def _device(self) -> torch.device:
-        return next(self.parameters()).device
-
-    def _normalised(self, poses: Any, confidence: Any) -> tuple[Tensor, Tensor]:
-        sure = None if confidence is None else as_tensor("confidences", confidence).float()
-        return self.normalisation(as_tensor("poses", poses).float(), sure)
 
     def _content(self, clips: Clips) -> tuple[Tensor, Tensor]:
         """What a data module would serve of clips, and for every track the index of its clip."""
@@ -242,7 +248,13 @@ class TrainedModel(nn.Module):
     def _embedded(self, content: Tensor) -> Tensor:
         parts = [part for part in (self.source, self.encoder, self.temporal_head) if part is not None]
         network = nn.Sequential(*parts)
-        return torch.cat([network(part.to(self._device)) for part in content.split(_AT_ONCE)])
+        device = next(self.parameters(), content).device
+        return torch.cat([network(part.to(device)) for part in content.split(_AT_ONCE)])
+
+
+def _tensors(poses: Any, confidence: Any) -> tuple[Tensor, Tensor | None]:
+    sure = None if confidence is None else as_tensor("confidences", confidence).float()
+    return as_tensor("poses", poses).float(), sure
 
 
 def load_model(path: str | Path) -> TrainedModel:

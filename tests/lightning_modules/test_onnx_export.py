@@ -8,17 +8,18 @@ import torch
 import run
 from errors import InputError
 from lightning_modules.onnx_export import export_onnx
-from poses.normalisation import Normalisation
 from run_folder.trained import load_encoder
+from run_folder.trained_model import load_model
 from tests.datasets import FAST, options
 from tests.lightning_modules.encoders.test_encoders import CHANNELS, ENCODERS
+from tests.run_folder.forged import forged
 
 
 @pytest.mark.parametrize("name", ENCODERS)
 def test_onnx_agrees_whatever_the_batch(name: str, tmp_path: Path) -> None:
     encoder = ENCODERS[name]
     channels = CHANNELS.get(name, 2)
-    export_onnx(encoder, tmp_path / "encoder.onnx", channels)
+    export_onnx(encoder, tmp_path / "encoder.onnx", {"poses": [15, channels]})
     session = onnxruntime.InferenceSession(tmp_path / "encoder.onnx")
     for batch in (1, 2, 77):
         poses = torch.rand(batch, 15, channels)
@@ -42,27 +43,32 @@ def hard_poses(count: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 @pytest.mark.parametrize(
-    "normalisation",
-    [Normalisation(), Normalisation(min_confidence=0, torso=True), Normalisation(0.5, keep_aspect=True)],
+    "normalisation", [{}, {"min_confidence": 0.0, "torso": True}, {"min_confidence": 0.5, "keep_aspect": True}]
 )
-def test_onnx_of_pixels_agrees_with_normalising_first(normalisation: Normalisation, tmp_path: Path) -> None:
-    encoder = ENCODERS["wide"]
-    inputs = export_onnx(encoder, tmp_path / "raw.onnx", normalisation=normalisation)
+def test_onnx_of_pixels_agrees_with_the_model(
+    normalisation: dict, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint = forged(tmp_path, normalisation=normalisation)
+    assert run.main(["export", str(checkpoint), "--output", str(tmp_path / "raw.onnx"), "--raw"]) == 0
+    said = "raw.onnx: xy [batch, 15, 2] in pixels, NaN where missing"
+    wanted = {"xy": [15, 2]}
+    if normalisation.get("min_confidence") != 0:
+        said += "; confidence [batch, 15], NaN where unknown"
+        wanted["confidence"] = [15]
+    assert f"{said} -> embedding [batch, E], float32" in capsys.readouterr().out
+    model = load_model(checkpoint)
     session = onnxruntime.InferenceSession(tmp_path / "raw.onnx")
-    wanted = {"xy": [15, 2]} | ({"confidence": [15]} if normalisation.min_confidence else {})
-    assert inputs == wanted
     assert {one.name: one.shape for one in session.get_inputs()} == {k: ["batch", *v] for k, v in wanted.items()}
     for batch in (1, 2, 200):
-        xy, confidence = hard_poses(batch)
-        given = {"xy": xy.numpy(), "confidence": confidence.numpy()}
-        (embedding,) = session.run(None, {name: given[name] for name in inputs})
-        poses, present = normalisation(xy, confidence if "confidence" in inputs else None)
-        expected = encoder(poses).detach().masked_fill(~present.any(-1, keepdim=True), torch.nan)
-        assert batch < 200 or 2 < expected.isnan().any(-1).sum() < 100
-        np.testing.assert_allclose(embedding, expected.numpy(), atol=1e-5)
+        xy, confidence = (one.numpy() for one in hard_poses(batch))
+        given = {"xy": xy, "confidence": confidence}
+        (embedding,) = session.run(None, {name: given[name] for name in wanted})
+        expected = model.embed(xy, confidence if "confidence" in wanted else None)
+        assert batch < 200 or 2 < np.isnan(expected).any(-1).sum() < 100
+        np.testing.assert_allclose(embedding, expected, atol=1e-5)
 
 
-def test_the_encoder_of_a_checkpoint_comes_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_encoder_of_a_checkpoint_comes_back(tmp_path: Path) -> None:
     words = [*options("demo.yaml", tmp_path), *FAST, f"--trainer.logger.save_dir={tmp_path / 'runs'}"]
     assert run.main(["fit", *words, "--model.encoder.channels=4", "--model.encoder.activation=torch.nn.ELU"]) == 0
     checkpoint = tmp_path / "runs" / "demo" / "version_0" / "checkpoints" / "best.ckpt"
@@ -72,10 +78,6 @@ def test_the_encoder_of_a_checkpoint_comes_back(tmp_path: Path, capsys: pytest.C
         assert torch.equal(value, saved["state_dict"][f"encoder.{name}"])
     assert run.main(["export", str(checkpoint), "--output", str(tmp_path / "encoder.onnx")]) == 0
     assert (tmp_path / "encoder.onnx").stat().st_size > 1000
-    capsys.readouterr()
-    assert run.main(["export", str(checkpoint), "--output", str(tmp_path / "raw.onnx"), "--raw"]) == 0
-    said = "raw.onnx: xy [batch, 15, 2] in pixels, NaN where missing; confidence [batch, 15], NaN where unknown -> "
-    assert said in capsys.readouterr().out
 
     for class_path in ("subprocess.Popen", "torch.nn.Linear", "lightning_modules.encoders.Nothing"):
         saved["config"] = f"model: {{init_args: {{encoder: {{class_path: {class_path}}}}}}}"

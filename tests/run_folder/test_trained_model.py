@@ -226,6 +226,16 @@ def arrays(count: int, seed: int = 0) -> list[np.ndarray]:
     return [100 * random.random((5 + n % 5, 15, 2)) for n in range(count)]
 
 
+def test_a_model_that_regresses_scores_embeds_poses_by_its_source(tmp_path: Path) -> None:
+    made, run = saved(EMBEDDINGS, tmp_path / "run")
+    model, poses = load_model(run), random_poses(6, seed=0).view(2, 3, 15, 2)
+    normalised, _ = model.normalisation(poses, None)
+    torch.testing.assert_close(model.embed(poses), cast(Any, made).source.embed(normalised).detach())
+    assert model.embed(poses[0, 0]).shape == (50,)
+    assert model.embed(poses[:0]).shape == (0, 3, 50)
+    assert model(poses).requires_grad
+
+
 def test_arrays_are_scored_as_their_cache_is(tmp_path: Path) -> None:
     _, run = saved(SIMILARITY, tmp_path / "run")
     model = load_model(run / "checkpoints" / "best.ckpt")
@@ -309,6 +319,12 @@ def test_the_normalisation_is_the_one_it_was_trained_with(tmp_path: Path) -> Non
     assert load_model(forged(tmp_path, normalisation=None)).normalisation == Normalisation()
 
 
+@pytest.mark.parametrize("moments", [0, "many", [20]])
+def test_a_number_of_moments_that_is_none_is_refused(moments: object, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="its frames_per_clip is"):
+        load_model(forged(tmp_path, frames_per_clip=moments))
+
+
 @pytest.mark.parametrize("options", [{"min_confidence": 3}, {"nonsense": 1}])
 def test_a_normalisation_that_is_none_is_refused(options: dict, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="normalisation cannot be built"):
@@ -324,7 +340,9 @@ def test_a_normalisation_that_is_none_is_refused(options: dict, tmp_path: Path) 
         ({"encoder": {**ENCODER, "init_args": {"channels": 4}}}, "its encoder has other weights"),
         ({"encoder": {**ENCODER, "init_args": {"channels": 0}}}, "its encoder cannot be built: .*at least 1"),
         ({"scorers": [{"class_path": "torch.nn.Linear"}]}, "its scorer cannot be built"),
-        ({"source": COORDINATES["init_args"]["source"]}, "its head names no class"),
+        ({"scorers": 3, "encoder": 4}, "its encoder names no class"),
+        ({"source": COORDINATES["init_args"]["source"], "head": "x"}, "its scorer cannot be built"),
+        ({"source": COORDINATES["init_args"]["source"]}, "its scorer cannot be built"),
     ],
 )
 def test_a_model_that_cannot_be_had(option: dict[str, Any], says: str, tmp_path: Path) -> None:
