@@ -3,9 +3,11 @@
 It stands on the ground floor because `run_folder` builds the encoder of a checkpoint by it, the command line all else.
 """
 
+import inspect
+import textwrap
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import yaml
 
@@ -121,7 +123,7 @@ def build(base: type | tuple[type, ...], config: Any, where: str = "") -> Any:
     try:
         return construct(parser.instantiate, parser.parse_object({"it": config})).it
     except (ArgumentError, InputError) as error:
-        raise InputError(f"{start}{' '.join(str(error).split())}") from error
+        raise InputError(start + textwrap.shorten(str(error), 400, placeholder=" ...")) from error
 
 
 def construct(instantiate: Callable[..., Any], config: Any) -> Any:
@@ -133,6 +135,7 @@ def construct(instantiate: Callable[..., Any], config: Any) -> Any:
 
     def make(cls: type, *args: Any, **kwargs: Any) -> Any:
         try:
+            _check_given(cls, kwargs)
             return cls(*args, **kwargs)
         except Exception as error:
             raised.append(error)
@@ -144,6 +147,17 @@ def construct(instantiate: Callable[..., Any], config: Any) -> Any:
         if not raised:
             raise
     raise raised[0]
+
+
+def _check_given(cls: type, arguments: Mapping[str, Any]) -> None:
+    """Refuse a key without a value (`depth:`), which jsonargparse lets through in a file, where None is no value."""
+    for base in cls.__mro__:
+        known = inspect.signature(base.__init__).parameters if "__init__" in vars(base) else {}  # type: ignore[misc]
+        for name in known.keys() & arguments.keys():
+            kind = known[name].annotation
+            may_be_none = kind in (inspect.Parameter.empty, Any, object) or {None, type(None)} & {*get_args(kind)}
+            if arguments[name] is None and known[name].default is not None and not may_be_none:
+                raise InputError(f"{cls.__name__}: {name} has no value; give one, or leave it out")
 
 
 def _refusal(error: Exception, where: str, what: str) -> InputError:

@@ -7,6 +7,7 @@ raw bytes. So a file can neither reach a callable nor hand numpy a forged dtype 
 
 import io
 import pickle
+import pickletools
 import re
 from pathlib import Path
 from typing import Any
@@ -169,6 +170,13 @@ def _plain(value: Any, done: dict[int, Any]) -> Any:
     return result
 
 
+def _check_memo(content: bytes) -> None:
+    """Refuse numbers of remembered objects that no file of this size has: the unpickler makes room for them all."""
+    for opcode, argument, _ in pickletools.genops(content):
+        if opcode.name.endswith("PUT") and (argument or 0) > len(content):
+            raise pickle.UnpicklingError(f"object number {argument} in {len(content)} bytes")
+
+
 def load_pickle(path: Path) -> Any:
     """What a pickle holds: dicts, lists, tuples, sets, text, numbers, and numpy arrays of numbers or text.
 
@@ -184,6 +192,7 @@ def load_pickle(path: Path) -> Any:
         raise InputError(f"{path}: cannot be read ({problem.strerror})") from None
     unpickler = _PlainUnpickler(io.BytesIO(content), encoding="latin1")
     try:
+        _check_memo(content)
         return _plain(unpickler.load(), {})
     # Damaged and hostile bytes can raise nearly anything: in the unpickler, in numpy or on the way through containers.
     except Exception as problem:

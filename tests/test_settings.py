@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from torch import nn
 
+import run
 from errors import InputError
 from settings import DEEPEST, build, flatten, load_yaml, read_yaml
 
@@ -119,3 +120,25 @@ def test_settings_of_nothing_are_one_line(config: dict[str, object]) -> None:
     with pytest.raises(InputError, match=r"^x: its part cannot be built: .*$") as refused:
         build(Picky, config, "x: its part")
     assert "\n" not in str(refused.value)
+
+
+ENCODER = "lightning_modules.encoders.GCNEncoder"
+
+
+@pytest.mark.parametrize(
+    ("overlay", "name"),
+    [
+        (
+            "model: {init_args: {encoder: {class_path: lightning_modules.encoders.GCNEncoder, init_args: {depth: }}}}",
+            "depth",
+        ),
+        ("data: {init_args: {val_share: }}", "val_share"),
+        ("data: {class_path: datamodules.speed21.Speed21, init_args: {folds: }}", "folds"),
+    ],
+)
+def test_a_key_left_without_a_value_is_one_line(
+    overlay: str, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.yaml").write_text(overlay)
+    assert run.main(["fit", "--config", "demo.yaml", "--config", str(tmp_path / "mine.yaml")]) == 2
+    assert f"{name} has no value; give one" in capsys.readouterr().err

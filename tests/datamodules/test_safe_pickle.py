@@ -194,3 +194,10 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
         load_pickle(tmp_path / "none.pkl")
     with pytest.raises(InputError):
         load_pickle(tmp_path)
+
+
+def test_a_number_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "annotations.pkl"
+    path.write_bytes(b"\x80\x02]r\xff\xff\xff\x7f.")  # remember an empty list as object 2,147,483,647
+    with pytest.raises(InputError, match=r"annotations\.pkl: .*object number 2147483647 in 9 bytes"):
+        load_pickle(path)

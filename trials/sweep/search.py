@@ -162,7 +162,7 @@ def _check_parameters(path: Path, found: Any) -> None:
             raise InputError(f"{where}: {_line(error).removeprefix(f'{key}: ')}; correct it") from None
         if filled is None:
             raise InputError(
-                f"{where}: {spec} is no distribution that W&B knows; write for example {{values: [1, 2]}}, "
+                f"{where}: {quoted(spec)} is no distribution that W&B knows; write for example {{values: [1, 2]}}, "
                 "{min: 0.5, max: 2.0} or {distribution: log_uniform_values, min: 1.0e-05, max: 0.01}"
             )
 
@@ -184,10 +184,10 @@ def _command(path: Path, content: Mapping[str, Any]) -> tuple[tuple[str, ...], t
     expected = "[${env}, ${interpreter}, ${program}, fit, --config, aqa7.yaml, ${args}]"
     start = [word for word in command if word not in ("${env}", "${interpreter}")][:2]
     if start != ["${program}", "fit"] or command.count("${args}") != 1:
-        raise InputError(f"{path}: command is {command}, expected something like {expected}")
+        raise InputError(f"{path}: command is {quoted(command)}, expected something like {expected}")
     own = command[command.index("fit") + 1 :]
     if macros := [word for word in own if "${" in word and word != "${args}"]:
-        raise InputError(f"{path}: command has {macros[0]}, which is not for run.py; expected {expected}")
+        raise InputError(f"{path}: command has {quoted(macros[0])}, which is not for run.py; expected {expected}")
     place = own.index("${args}")
     return tuple(own[:place]), tuple(own[place + 1 :])
 
