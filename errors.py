@@ -36,6 +36,6 @@ def counted(number: int, one: str, many: str = "") -> str:
 
 
 def one_line(message: str) -> str:
-    """The message as it goes on the screen: without line breaks, and without endless numbers and words."""
-    words = " ".join(message.split())
+    """The message as it goes on the screen: without line breaks, control characters, endless numbers and words."""
+    words = "".join(one if one.isprintable() else repr(one)[1:-1] for one in " ".join(message.split()))
     return re.sub(rf"\d{{{QUOTED + 1},}}|\S{{{5 * QUOTED},}}[^\s:;,]", lambda word: shortened(word[0]), words)
