@@ -155,7 +155,9 @@ def _check_given(cls: type, arguments: Mapping[str, Any]) -> None:
         known = inspect.signature(base.__init__).parameters if "__init__" in vars(base) else {}  # type: ignore[misc]
         for name in known.keys() & arguments.keys():
             kind = known[name].annotation
-            may_be_none = kind in (inspect.Parameter.empty, Any, object) or {None, type(None)} & {*get_args(kind)}
+            may_be_none = kind in (inspect.Parameter.empty, Any, object) or any(
+                one in (None, type(None)) for one in get_args(kind)
+            )
             if arguments[name] is None and known[name].default is not None and not may_be_none:
                 raise InputError(f"{cls.__name__}: {name} has no value; give one, or leave it out")
 
