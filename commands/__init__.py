@@ -54,5 +54,6 @@ COMMANDS = {
     "check": Command("commands.check", "check a keypoint cache, clip by clip"),
     "export": Command("commands.export", "export the encoder of a checkpoint to ONNX"),
     "train-detector": Command("commands.train_detector", "fine-tune a detector of ultralytics to persons", FULL),
+    "new": Command("commands.new", "begin a new dataset, encoder, scorer or estimator"),
     "skeleton": Command("commands.skeleton", "draw the 15 joints and 14 bones"),
 }
