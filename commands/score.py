@@ -4,6 +4,7 @@ import contextlib
 import filecmp
 import functools
 import json
+import os
 import sys
 from collections.abc import Sequence
 from itertools import combinations
@@ -28,6 +29,8 @@ from feedback.subjects import Source, Subject, choose, read_subjects
 from poses.cache.keypoint_cache import SUFFIX
 
 PICTURES = (".png", ".svg", ".pdf")
+PLACE = Path("runs", "score")
+"""Where pictures go, named after what they compare; the same comparison made again takes the place of the old one."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -43,7 +46,12 @@ def run(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "files", nargs="*", type=Path, default=[], help="REFERENCE [REFERENCE ...] ATTEMPT; the last is judged"
     )
-    parser.add_argument("--output", type=Path, default=Path("comparison.png"), help="picture: .png, .svg or .pdf")
+    parser.add_argument(
+        "--output",
+        type=Path | None,
+        default=None,
+        help=f"picture: .png, .svg or .pdf ({PLACE}/ATTEMPT-vs-REFERENCE.png)",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object for programs, and nothing else")
     parser.add_argument(
         "--checkpoint", type=Path, default=None, help="of a training run, or its folder; else the shipped one"
@@ -95,6 +103,7 @@ def _compare(options: Namespace) -> tuple[list[str], PoseReport | PerformanceRep
         raise InputError(f"{given}; give a reference and an attempt: score REFERENCE ATTEMPT")
     persons = _persons(options.person, len(files))
     group = _group_files(options.group, files[-1])
+    options.output = options.output or picture_of(files)
     _check_output(options.output, [*files, *group])
     _check_kinds(files)
     _check_different(files, persons)
@@ -208,6 +217,16 @@ def _group_files(given: Sequence[Path] | None, attempt: Path) -> list[Path]:
     if given and not files:
         raise InputError(f"--group {given[0]}: no photograph, video or clip of a cache is in it")
     return [one for one in files if not (one.exists() and attempt.exists() and one.samefile(attempt))]
+
+
+def picture_of(files: Sequence[Path]) -> Path:
+    """Where the picture goes if nothing else is said; files of one name are told apart by those of their folders."""
+    reference, attempt = ((path.absolute().parent.name, path.stem) for path in (files[0], files[-1]))
+    same = reference[1] == attempt[1] and reference != attempt
+    names = [os.fsencode("-".join(one if same else one[1:])) for one in (attempt, reference)]
+    more = f"-and-{len(files) - 2}-more" if len(files) > 2 else ""
+    # 255 bytes are allowed
+    return PLACE / f"{'-vs-'.join(name[:100].decode(errors='ignore') for name in names)}{more}.png"
 
 
 def _check_output(output: Path, inputs: Sequence[Path]) -> None:

@@ -76,7 +76,7 @@ def test_a_file_without_permission(
     capsys.readouterr()
     assert run.main(score("good.png", "locked.png")) == 2
     assert "locked.png: may not be read; give yourself permission" in capsys.readouterr().err
-    assert not Path("comparison.png").exists()
+    assert not Path("runs").exists()
 
 
 def test_half_a_person(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -102,7 +102,7 @@ def test_unusual_photographs_are_read_rightly(folder: Path, capsys: pytest.Captu
         answer = json.loads(capsys.readouterr().out)
         assert answer["score"] > 99.9
         assert answer["attempt"] == Path(path).name
-    assert Path("comparison.png").stat().st_size > 10_000
+    assert Path("runs/score/link-vs-plain.png").stat().st_size > 10_000
 
 
 def test_unusual_videos_are_read_rightly(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -114,17 +114,21 @@ def test_unusual_videos_are_read_rightly(folder: Path, capsys: pytest.CaptureFix
         assert answer["curve"][-1]["time"] == pytest.approx(last, abs=0.001)
 
 
-def test_a_full_disk(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
+def test_a_full_disk(
+    suffix: str, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_photograph(folder / "other.png", SOMEBODY)
-    replace = Path.replace
+    write = Path.write_bytes
 
-    def full(path: Path, target: Any) -> Any:
-        if "comparison" in path.name:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-        return replace(path, target)
+    def full(path: Path, content: Any) -> Any:
+        if path.suffixes[:1] == [suffix]:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(path, content)
 
-    monkeypatch.setattr(Path, "replace", full)
-    assert_refused(capsys, folder, score("good.png", "other.png"), "comparison.png", "No space left")
+    monkeypatch.setattr(Path, "write_bytes", full)
+    words = score("good.png", "other.png", f"--output=x{suffix}")
+    assert_refused(capsys, folder, words, f"x{suffix}", "No space left")
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 import run
+from commands.score import picture_of
 from datamodules.synthetic_motion.synthetic import write_performance
 from run_folder.checkpoint_io import load_checkpoint
 from run_folder.trained_model import SHIPPED, SYNTHETIC_LABEL
@@ -44,10 +45,24 @@ def test_two_photographs(files: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert said[0].endswith(" of 100")
     assert SYNTHETIC_LABEL in said[1]
     assert said[2].startswith("left knee: 34 degrees more bent (+")
-    assert said[-1] == "picture: comparison.png"
-    with Image.open("comparison.png") as picture:
+    assert said[-1] == "picture: runs/score/bent-vs-good.png"
+    with Image.open("runs/score/bent-vs-good.png") as picture:
         assert picture.width == 1400
-    assert not list(files.glob(".*"))
+    assert not list(files.glob("**/.*"))
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (["a/good.png", "b.c/bent.mp4"], "bent-vs-good"),
+        (["anna/vault.mp4", "/films/ben/vault.mp4"], "ben-vault-vs-anna-vault"),
+        (["two.png", "two.png"], "two-vs-two"),
+        (["one.png", "two.png", "three.png", "mine.png"], "mine-vs-one-and-2-more"),
+        (["x.png", f"{'ä' * 120}.png"], f"{'ä' * 50}-vs-x"),
+    ],
+)
+def test_a_picture_is_named_after_what_it_compares(words: list[str], name: str) -> None:
+    assert picture_of([Path(word) for word in words]) == Path("runs", "score", f"{name}.png")
 
 
 def test_json_is_all_there_is_on_standard_output(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,7 +109,7 @@ def test_clips_of_a_cache_are_performances(files: Path, capsys: pytest.CaptureFi
     assert said.startswith("score ")
     assert "worst at " in said
     assert SYNTHETIC_LABEL in said
-    assert Path("comparison.png").stat().st_size > 20_000
+    assert Path("runs/score/squat_002-vs-squat_001.png").stat().st_size > 20_000
 
 
 def test_another_checkpoint_is_named(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
