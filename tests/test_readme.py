@@ -19,7 +19,7 @@ from tests.conftest import REPO
 from tests.data.speed21.make import make as make_speed21
 from tests.forks import python
 
-PAGES = ["README.md", "CONTRIBUTING.md", "models/README.md", "sweeps/README.md"]
+PAGES = ["README.md", "CONTRIBUTING.md", "models/README.md", "sweeps/README.md", "findings/README.md"]
 PAGES += sorted(str(path.relative_to(REPO)) for path in (REPO / "docs").rglob("*.md"))
 TEXTS = {page: (REPO / page).read_text() for page in PAGES}
 FAST = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=3", "--trainer.enable_model_summary=false"]
