@@ -126,8 +126,11 @@ def build_own(base: type, settings: Any, what: str, everything: bool = True) -> 
         raise InputError(f"{what} names no class; use a checkpoint or run of this project")
     if strangers := [name for name in _named(settings, everything) if not name.startswith(OWN)]:
         raise InputError(f"{what} names {quoted(strangers[0])}, no class of this project; it is not built")
-    with torch.random.fork_rng(devices=[]):  # weights are drawn, then overwritten
-        return build(base, settings, what)
+    try:
+        with torch.random.fork_rng(devices=[]):  # weights are drawn, then overwritten
+            return build(base, settings, what)
+    except (MemoryError, RuntimeError, TypeError, ValueError) as error:  # sizes that training cannot have had
+        raise InputError(f"{what} cannot be built: {' '.join(str(error).split())[:200]}") from error
 
 
 def _named(tree: Any, everything: bool) -> Iterator[str]:

@@ -80,7 +80,8 @@ class TrainedModel(nn.Module):
             head = options.get("head")
             sizes = {name: getattr(self.source, name, None) for name in ("windows", "width")}
             if isinstance(head, dict):
-                head = {**head, "init_args": {**(head.get("init_args") or {}), **sizes}}
+                given = head.get("init_args")
+                head = {**head, "init_args": {**(given if isinstance(given, dict) else {}), **sizes}}
             arguments = {"head": head, "exemplars": options.get("exemplars", 10)}
             scorers.append({"class_path": "scoring.regression.RegressionScorer", "init_args": arguments})
         else:

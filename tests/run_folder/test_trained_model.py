@@ -342,6 +342,11 @@ def test_a_normalisation_that_is_none_is_refused(options: dict, tmp_path: Path) 
         ({"scorers": [{"class_path": "torch.nn.Linear"}]}, "its scorer cannot be built"),
         ({"scorers": 3, "encoder": 4}, "its encoder names no class"),
         ({"source": COORDINATES["init_args"]["source"], "head": "x"}, "its scorer cannot be built"),
+        (
+            {"source": COORDINATES["init_args"]["source"], "head": {"class_path": "torch.nn.Linear", "init_args": 3}},
+            "its scorer cannot be built",
+        ),
+        ({"encoder": {**ENCODER, "init_args": {"embedding": 10**15}}}, "its encoder cannot be built"),
         ({"source": COORDINATES["init_args"]["source"]}, "its scorer cannot be built"),
     ],
 )
