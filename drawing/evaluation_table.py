@@ -20,54 +20,48 @@ def print_table(
         collapsed: whether the model's embeddings have collapsed; said below the table.
         more: further columns, each with a cell for every row of the evaluation.
     """
-    more = more or {}
     console = Console(width=None if sys.stdout.isatty() else 120)
     made_up = " of SYNTHETIC poses" if evaluation.synthetic else ""
     kind = "Fisher mean of rho over actions" if evaluation.headline == "fisher" else "rho of all clips"
-    table = Table(title=f"{part}: {evaluation.clips} clips{made_up}", caption=f"rho: {kind}; 95 % bootstrap intervals")
-    headers = ["predictor", "rho", "by clip", "by group", "pooled rho", "R-l2 x100", "execution rho", *more]
     rows, several = evaluation.rows, evaluation.headline == "fisher" and len(evaluation.actions) > 1
-    shown = [
-        True,
-        True,
-        True,
-        any(row.by_group for row in rows),
-        several and any(row.pooled_rho is not None for row in rows),
-        True,
-        any(row.execution_rho is not None for row in rows),
-        *[True] * len(more),
-    ]
-    for header, show in zip(headers, shown, strict=True):
-        if show:
-            table.add_column(header, justify="left" if header == "predictor" else "right")
-    for i, row in enumerate(rows):
-        cells = [
-            f"[dim]{row.name}[/]" if row.trivial else f"[bold]{row.name}[/]",
-            _number(row.rho),
-            _interval(row.by_clip),
-            _interval(row.by_group),
-            _number(row.pooled_rho),
-            _number(row.relative_l2),
-            _number(row.execution_rho),
-            *[column[i] for column in more.values()],
-        ]
-        table.add_row(*[cell for cell, show in zip(cells, shown, strict=True) if show])
-    console.print(table)
+    grouped = any(row.by_group for row in rows)
+    pooled = several and any(row.pooled_rho is not None for row in rows)
+    known = any(row.execution_rho is not None for row in rows)
+    columns = {
+        "predictor": [f"[dim]{row.name}[/]" if row.trivial else f"[bold]{row.name}[/]" for row in rows],
+        "rho": [_number(row.rho) for row in rows],
+        "by clip": [_interval(row.by_clip) for row in rows],
+        "by group": [_interval(row.by_group) for row in rows] * grouped,
+        "pooled rho": [_number(row.pooled_rho) for row in rows] * pooled,
+        "R-l2 x100": [_number(row.relative_l2) for row in rows],
+        "execution rho": [_number(row.execution_rho) for row in rows] * known,
+        **(more or {}),
+    }
+    title, caption = f"{part}: {evaluation.clips} clips{made_up}", f"rho: {kind}; 95 % bootstrap intervals"
+    console.print(_table(title, columns, caption))
     if len(evaluation.actions) > 1:
-        table = Table(title=f"{evaluation.rows[0].name}, action by action")
-        for header in ("action", "clips", "rho", "by clip", "R-l2 x100"):
-            table.add_column(header, justify="left" if header == "action" else "right")
-        for action in evaluation.actions:
-            table.add_row(
-                action.action,
-                str(action.clips),
-                _number(action.rho),
-                _interval(action.by_clip),
-                _number(action.relative_l2),
-            )
-        console.print(table)
+        actions = evaluation.actions
+        columns = {
+            "action": [one.action for one in actions],
+            "clips": [str(one.clips) for one in actions],
+            "rho": [_number(one.rho) for one in actions],
+            "by clip": [_interval(one.by_clip) for one in actions],
+            "R-l2 x100": [_number(one.relative_l2) for one in actions],
+        }
+        console.print(_table(f"{rows[0].name}, action by action", columns))
     if collapsed:
         console.print("[bold red]The embeddings have collapsed: the numbers of the model mean nothing.[/]")
+
+
+def _table(title: str, columns: Mapping[str, Sequence[str]], caption: str | None = None) -> Table:
+    """A table of the columns that are not empty, names at the left."""
+    table = Table(title=title, caption=caption)
+    shown = {header: cells for header, cells in columns.items() if cells}
+    for number, header in enumerate(shown):
+        table.add_column(header, justify="right" if number else "left")
+    for cells in zip(*shown.values(), strict=True):
+        table.add_row(*cells)
+    return table
 
 
 def _number(value: float | None) -> str:

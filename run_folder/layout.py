@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from errors import InputError
+from errors import InputError, one_line
 
 CONFIG: Final = "config.yaml"
 VERSIONS: Final = "versions.json"
@@ -26,8 +26,6 @@ PREDICTIONS: Final = "predictions.parquet"
 PAIRS: Final = "pairs.json"
 ATTENTION: Final = "attention.npy"
 FIGURE: Final = "figure.png"
-
-_LONGEST: Final = 200  # of what an error is quoted as: it may hold the file's content
 
 
 def versions(parent: Path) -> list[tuple[int, Path]]:
@@ -62,6 +60,5 @@ def reading(path: Path, advice: str = "") -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:  # an arbitrary file makes parsers, and what looks into its content, fail in any way
-        said = " ".join(str(error).split()) or type(error).__name__
-        said = said if len(said) <= _LONGEST else f"{said[:_LONGEST]}..."
+        said = one_line(str(error)) or type(error).__name__
         raise InputError(f"{path}: cannot be read ({said}){advice and f'; {advice}'}") from error

@@ -28,8 +28,8 @@ from typing import IO, Any, Self
 from commands import COMMANDS
 
 REPO = Path(__file__).resolve().parents[1]
-IMPORTED = ("torch_geometric.nn", "sklearn.cluster", "scipy.stats", "pyarrow.parquet", "matplotlib.figure", "wandb")
-"""What a fit and a test import beside what the modules of the commands do."""
+IMPORTED = ("torch_geometric.nn", "sklearn.cluster", "scipy.stats", "pyarrow.parquet", "matplotlib.figure")
+"""What a fit and a test import beside what the modules of the commands do; not wandb, whose folder in /tmp forks share."""
 
 
 class Child:

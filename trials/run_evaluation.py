@@ -21,7 +21,7 @@ from run_folder.trained import Checkpoint, build_own
 from run_folder.trial import read_record
 from scoring.evaluation import clip_table
 from trials.costs import cost_of
-from trials.robustness import PerturbedClips, perturbed_clips, robustness
+from trials.robustness import Perturbed, perturbed_clips, robustness
 
 TRAINING: Final = ("batch_size", "pairs", "seed", "exemplar_pairs")
 """Options of a data module that only training asks for: runs that differ in these are tested on the same clips."""
@@ -43,7 +43,7 @@ class Exam:
     data: PoseDataModule
     exemplars: list[ClipBatch]
     queries: list[ClipBatch]
-    perturbed: list[PerturbedClips]
+    perturbed: list[Perturbed]
 
 
 def evaluate_runs(folders: Sequence[Path]) -> list[str | None]:

@@ -1,6 +1,7 @@
 """What Weights & Biases gets of a run: config, versions, every metric, and tables and pictures of the clips."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -156,7 +157,7 @@ def _pictures(model: ClipModel, evaluation: Evaluation, clips: Sequence[str], so
         "y": projection.points[:, 1].tolist(),
     }
     return {
-        **_scatters(evaluation, clips, actions),
+        **_scatters(evaluation, source),
         "figure": wandb.Image(pixels(evaluation_figure(evaluation, scored, actions, part))),
         "pairs": wandb.Image(pixels(extremes_figure(scored, clips, actions))),
         "embedding": wandb.Image(pixels(embedding_figure(projection, scored, actions))),
@@ -164,25 +165,21 @@ def _pictures(model: ClipModel, evaluation: Evaluation, clips: Sequence[str], so
     }
 
 
-def _scatters(evaluation: Evaluation, clips: Sequence[str], actions: Sequence[str]) -> dict[str, Any]:
+def _scatters(evaluation: Evaluation, source: Any) -> dict[str, Any]:
     """Prediction of the first scorer against the score, a chart an action, of the actions that `figure` shows."""
     import wandb
 
     from drawing.evaluation_figure import PANELS
 
-    table, name = evaluation.table, evaluation.rows[0].name
-    prediction = table.predictions[name]
-    usable = table.score.isfinite() & prediction.isfinite()
-    present, counts = table.action[usable].unique(return_counts=True)
+    name, actions = evaluation.rows[0].name, source.action_names
+    rows = clip_rows(evaluation.table, source).to_pylist()
+    rows = [row for row in rows if row["score"] is not None and row[name] is not None]
+    counts = Counter(row["action"] for row in rows)
     charts = {}
-    for action in present[counts.argsort(descending=True, stable=True)[:PANELS]].sort().values.tolist():
-        own = usable & (table.action == action)
-        columns: dict[str, list[Any]] = {
-            "clip": [clips[i] for i in table.clip[own].tolist()],
-            "score": table.score[own].tolist(),
-            name: prediction[own].tolist(),
-        }
-        charts[f"scatter/{actions[action]}"] = wandb.plot.scatter(_table(columns), "score", name, title=actions[action])
+    largest = sorted(counts, key=lambda action: (-counts[action], actions.index(action)))[:PANELS]
+    for action in sorted(largest, key=actions.index):
+        own = {key: [row[key] for row in rows if row["action"] == action] for key in ("clip", "score", name)}
+        charts[f"scatter/{action}"] = wandb.plot.scatter(_table(own), "score", name, title=action)
     return charts
 
 
