@@ -29,7 +29,7 @@ from commands import COMMANDS
 
 REPO = Path(__file__).resolve().parents[1]
 IMPORTED = ("torch_geometric.nn", "sklearn.cluster", "scipy.stats", "pyarrow.parquet", "matplotlib.figure")
-"""What a fit and a test import beside what the modules of the commands do; not wandb, whose folder in /tmp forks share."""
+"""What a fit and a test import beside the modules of the commands; not wandb, whose folder in /tmp forks share."""
 
 
 class Child:
