@@ -93,8 +93,8 @@ class AQA7(PoseDataModule):
     headline: ClassVar[Literal["fisher", "pooled"]] = "fisher"
     how_to_get: ClassVar[str] = (
         "AQA-7 is at http://rtis.oit.unlv.edu/datasets.html: put its Split_4 folder and its frames (diving-out, ...) "
-        "or videos (Actions) into data/aqa7, then: python run.py extract --config aqa7.yaml, or write keypoints of "
-        "your own (docs/keypoint-cache.md) into data/cache/aqa7; then: python run.py fit --config aqa7.yaml"
+        "or videos (Actions) into {root}; then, with your options: python run.py extract --config aqa7.yaml, or write "
+        "keypoints of your own (docs/keypoint-cache.md) into {cache}; then: python run.py fit --config aqa7.yaml"
     )
 
     def __init__(
@@ -129,7 +129,7 @@ class AQA7(PoseDataModule):
         if not clips and not self.rejected:
             raise InputError(
                 f"{self.root}: neither frames (diving-out/001/img_00001.jpg, ...) nor videos (Actions/diving/001.avi, "
-                f"...) of the chosen sports are there. {self.how_to_get}"
+                f"...) of the chosen sports are there. {self.with_folders(self.how_to_get)}"
             )
         if (self.root / "Split_4").is_dir():
             known = {clip.clip_id for clip in clips}.union(name for name, _ in self.rejected)
@@ -160,7 +160,7 @@ class AQA7(PoseDataModule):
     def _listed(self) -> list[ClipLabel]:
         folder = self.root / "Split_4"
         if not folder.is_dir():
-            raise InputError(f"{folder}: no such folder. {self.how_to_get}")
+            raise InputError(f"{folder}: no such folder. {self.with_folders(self.how_to_get)}")
         train, test = read_split_list(folder, "train"), read_split_list(folder, "test")
         for file in (train, test):
             if file.times_100:
@@ -317,7 +317,7 @@ def not_there(missing: Sequence[ClipLabel], sports: Collection[str], root: Path)
 
 def _read_array(path: Path, key: str) -> NDArray[np.float64]:
     if not path.is_file():
-        raise InputError(f"{path}: no such file. {AQA7.how_to_get}")
+        raise InputError(f"{path}: no such file. {AQA7.how_to_get.format(root=path.parents[1], cache='the cache')}")
     try:
         return read_list(path, key)
     except ValueError as error:

@@ -54,7 +54,7 @@ class PoseDataModule(LightningDataModule):
     synthetic: ClassVar[bool] = False
     """Whether the poses are made up; then every table and picture says so."""
     how_to_get: ClassVar[str] = ""
-    """For error messages: where the data is to be had, where to put it, which command comes next."""
+    """For error messages: where the data is to be had, where to put it ({root}, {cache}), which command comes next."""
 
     def __init__(
         self,
@@ -108,8 +108,20 @@ class PoseDataModule(LightningDataModule):
         raise InputError(f"{type(self).__name__} has no photographs or videos; its keypoints come with it")
 
     def cached_clips(self) -> list[str]:
-        """Ids of the clips of the cache in use, sorted."""
-        return self.content.listed()
+        """Ids of the clips of the cache in use, sorted.
+
+        Raises:
+            InputError: there is no such cache.
+        """
+        content = self.content
+        if not content.folder.is_dir():
+            how = self.with_folders(content.how_to_get)
+            raise InputError(f"{content.folder}: no {content.name} cache there. {how}".strip())
+        return content.listed()
+
+    def with_folders(self, advice: str) -> str:
+        """Such as `how_to_get`, with the folders in use in the places of {root} and {cache}."""
+        return advice.format_map(vars(self))
 
     @property
     def serves(self) -> Kind:
@@ -215,8 +227,6 @@ class PoseDataModule(LightningDataModule):
 
     def _checked_labels(self) -> list[ClipLabel]:
         content = self.content
-        if not content.folder.is_dir():
-            raise InputError(f"{content.folder}: no {content.name} cache there. {content.how_to_get}".strip())
         labels = list(self.labels())
         ids = [label.clip_id for label in labels]
         if len(set(ids)) < len(ids):
@@ -230,9 +240,10 @@ class PoseDataModule(LightningDataModule):
                 )
         cached = set(self.cached_clips())
         if missing := [name for name in ids if name not in cached]:
+            how = self.with_folders(content.how_to_get)
             raise InputError(
                 f"{content.folder}: no {content.name}s of {some(missing)} that the labels name; extract them (see "
-                f"{content.format}) or take them out of the labels. {content.how_to_get}".strip()
+                f"{content.format}) or take them out of the labels. {how}".strip()
             )
         if extra := sorted(name for name in cached.difference(ids) if not self.known_extra(name)):
             raise InputError(

@@ -112,8 +112,8 @@ class FineDiving(PoseDataModule):
     how_to_get: ClassVar[str] = (
         "FineDiving's annotations come from https://github.com/xujinglin/FineDiving (release agreement): put its "
         f"{FINE}, {COARSE}, train_split.pkl, test_split.pkl and the folders of its frames (<competition>/<index>) into "
-        "data/finediving, then: python run.py extract --config finediving.yaml, or write keypoints of your own "
-        "(docs/keypoint-cache.md) into data/cache/finediving; then: python run.py fit --config finediving.yaml"
+        "{root}; then, with your options: python run.py extract --config finediving.yaml, or write keypoints of your "
+        "own (docs/keypoint-cache.md) into {cache}; then: python run.py fit --config finediving.yaml"
     )
 
     def __init__(
@@ -157,7 +157,9 @@ class FineDiving(PoseDataModule):
         annotations = read_annotations(self.root)
         there = {dive.competition for dive in annotations.values() if (self.root / dive.competition).is_dir()}
         if not there:
-            raise InputError(f"{self.root}: holds no folder of a competition with frames in it. {self.how_to_get}")
+            raise InputError(
+                f"{self.root}: holds no folder of a competition with frames in it. {self.with_folders(self.how_to_get)}"
+            )
         missing = Counter(dive.competition for dive in annotations.values() if dive.competition not in there)
         for competition, count in missing.items():
             self.rejected.append(
@@ -184,7 +186,7 @@ class FineDiving(PoseDataModule):
     def _check_files(self, *names: str) -> None:
         for name in names:
             if not (self.root / name).is_file():
-                raise InputError(f"{self.root / name}: no such file. {self.how_to_get}")
+                raise InputError(f"{self.root / name}: no such file. {self.with_folders(self.how_to_get)}")
 
 
 def label_of(dive: FineDivingAnnotation, part: Literal["train", "test"]) -> ClipLabel:

@@ -86,7 +86,7 @@ class Speed21(PoseDataModule):
     headline: ClassVar[Literal["fisher", "pooled"]] = "pooled"
     how_to_get: ClassVar[str] = (
         "SPEED21 is the supplemental material of the paper of that name (MMSports 2021, ACM Digital Library): put its "
-        "metadata.txt and skeletons folder into data/speed21 (or set data.root), then: "
+        "metadata.txt and skeletons folder into {root} (data.root says where), then: "
         "python run.py fit --config speed21.yaml"
     )
 
@@ -110,7 +110,7 @@ class Speed21(PoseDataModule):
         runs = read_metadata(self.root)
         for run in runs:
             if not skeleton_path(self.root, run).is_file():
-                raise InputError(f"{skeleton_path(self.root, run)}: no such file. {self.how_to_get}")
+                raise InputError(f"{skeleton_path(self.root, run)}: no such file. {self.with_folders(self.how_to_get)}")
         for run in runs:
             convert_run(self.root, run, self.cache)
 
@@ -141,7 +141,7 @@ def read_metadata(root: Path) -> list[Run]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file. {Speed21.how_to_get}") from None
+        raise InputError(f"{path}: no such file. {Speed21.how_to_get.format(root=root)}") from None
     except (OSError, UnicodeDecodeError) as problem:
         raise InputError(f"{path}: cannot be read ({problem}); it should be a text file") from None
     runs: dict[str, Run] = {}
@@ -156,7 +156,7 @@ def read_metadata(root: Path) -> list[Run]:
             raise InputError(f"{path}, line {number}: run {quoted(run.run_id)} is listed twice")
         runs[run.run_id] = run
     if not runs:
-        raise InputError(f"{path}: lists no run. {Speed21.how_to_get}")
+        raise InputError(f"{path}: lists no run. {Speed21.how_to_get.format(root=root)}")
     return list(runs.values())
 
 
@@ -223,7 +223,8 @@ def read_skeletons(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     try:
         lines = path.read_bytes().splitlines()
     except OSError as problem:
-        raise InputError(f"{path}: cannot be read ({problem.strerror}). {Speed21.how_to_get}") from None
+        how = Speed21.how_to_get.format(root=path.parents[1])
+        raise InputError(f"{path}: cannot be read ({problem.strerror}). {how}") from None
     if not lines:
         raise InputError(f"{path}: is empty; get the file again")
     try:

@@ -18,7 +18,7 @@ from poses.cache.keypoint_cache import Provenance, write_clip
 from tests.data.aqa7.make import make as make_aqa7
 from tests.data.keypoint_folder.make import make as make_keypoint_folder
 from tests.data.speed21.make import make as make_speed21
-from tests.refusal import FAST, assert_refused
+from tests.refusal import FAST, assert_one_line, assert_refused
 
 Capture = pytest.CaptureFixture[str]
 Row = dict[str, str]
@@ -305,6 +305,31 @@ def test_missing_data_says_how_to_get_it(
     assert_refused(
         capsys, tmp_path, ["fit", "--config", config, *FAST], "data/", f"python run.py fit --config {config}.yaml"
     )
+
+
+ROOTS = ["--data.root=no/where", "--data.cache=other"]
+MINE = ["--data.labels_csv=labels.csv", "--data.media=no/where", "--data.cache=no/where"]
+
+
+@pytest.mark.parametrize(
+    ("command", "config", "options"),
+    [
+        *((command, config, ROOTS) for command in ("fit", "extract", "features") for config in ("aqa7", "finediving")),
+        *((command, "keypoint_folder", MINE) for command in ("fit", "extract", "features")),
+        *((command, "media_folder", ROOTS) for command in ("extract", "features")),
+        ("fit", "speed21", ROOTS),
+    ],
+)
+def test_what_is_missing_was_looked_for_where_the_user_says(
+    command: str, config: str, options: list[str], tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "labels.csv").write_text("clip,action,score\na,kick,1\n")
+    assert run.main([command, "--config", config, *options, *(FAST if command == "fit" else [])]) == 2
+    said = capsys.readouterr().err
+    assert_one_line(said, "no/where")
+    assert "data/" not in said
+    assert {path.name for path in tmp_path.iterdir()} == {"labels.csv"}
 
 
 def test_a_damaged_demo(tmp_path: Path, capsys: Capture) -> None:
