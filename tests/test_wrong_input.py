@@ -324,7 +324,7 @@ def test_what_is_missing_was_looked_for_where_the_user_says(
     command: str, config: str, options: list[str], tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "labels.csv").write_text("clip,action,score\na,kick,1\n")
+    (tmp_path / "labels.csv").write_text("clip,action,score\n" + "".join(f"{i},kick,{i}\n" for i in range(9)))
     assert run.main([command, "--config", config, *options, *(FAST if command == "fit" else [])]) == 2
     said = capsys.readouterr().err
     assert_one_line(said, "no/where")

@@ -168,7 +168,9 @@ def test_files_that_are_no_lists_are_told(tmp_path: Path) -> None:
 
 def test_missing_data_says_where_to_get_it_and_the_next_command(tmp_path: Path) -> None:
     (tmp_path / "cache").mkdir()
-    with pytest.raises(InputError, match=r"Split_4: no such folder.*data/aqa7.*python run\.py fit --config aqa7\.yaml"):
+    with pytest.raises(
+        InputError, match=r"Split_4: no such folder.*/nothing; then.*python run\.py fit --config aqa7\.yaml"
+    ):
         AQA7(root=str(tmp_path / "nothing"), cache=str(tmp_path / "cache")).labels()
 
 
