@@ -88,13 +88,17 @@ set_loader("yaml", _load, (yaml.YAMLError,))
 
 
 class ConfigFile(ActionConfigFile):
-    """`--config aqa7.yaml` finds configs/aqa7.yaml."""
+    """`--config aqa7.yaml` finds configs/aqa7.yaml; where nothing is trained, only `data` of a config for training counts."""
 
     def __call__(
         self, parser: argparse.ArgumentParser, cfg: Any, values: Any, option_string: str | None = None
     ) -> None:
         """Read the file that `values` names."""
-        super().__call__(parser, cfg, str(find_config(values)), option_string)  # type: ignore[no-untyped-call]
+        path = find_config(values)
+        text, content = str(path), content_of(path)
+        if "model" in content and "--model" not in parser._option_string_actions:
+            text = yaml.safe_dump({key: content[key] for key in content.keys() & {"data"}})
+        super().__call__(parser, cfg, text, option_string)  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True)
@@ -116,31 +120,36 @@ class Given:
 
 def given(words: Sequence[str]) -> list[Given]:
     """Every key and value of the configs that `words` names, then of the words themselves."""
-    names, line = _sorted_out(words)
-    return [item for path in (BASE, *map(find_config, names)) for item in read(path)] + line
+    configs = (BASE, *map(find_config, split(words)[0]))
+    return [item for path in configs for item in read(path)] + on_the_line(words)
 
 
 def on_the_line(words: Sequence[str]) -> list[Given]:
     """Every key and value of the words themselves, whatever is in the configs that they name."""
-    return _sorted_out(words)[1]
-
-
-def _sorted_out(words: Sequence[str]) -> tuple[list[str], list[Given]]:
-    """The names of configs, and what the words say themselves."""
-    names, line = [], []
-    for i, word in enumerate(words):
+    line: list[Given] = []
+    others = split(words)[1]
+    for i, word in enumerate(others):
         if not re.match(r"--?[a-zA-Z]", word):
             continue
         key, equals, value = word.lstrip("-").partition("=")
         if not equals:
-            value = words[i + 1] if i + 1 < len(words) and not words[i + 1].startswith("--") else ""
+            value = others[i + 1] if i + 1 < len(others) and not others[i + 1].startswith("--") else ""
         key = short(key.rstrip("+"))
-        if key in ("config", "c"):
-            names += [value] if value else []
-        else:
-            line.append(Given(key, value, "command line"))
-            line += _walk(_inline(value), key, "command line", False) if value[:1] in "[{" else []
-    return names, line
+        line.append(Given(key, value, "command line"))
+        line += _walk(_inline(value), key, "command line", False) if value[:1] in "[{" else []
+    return line
+
+
+def split(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The names of configs among words, and the other words."""
+    names, others, left = [], [], list(words)
+    while left:
+        word, equals, value = left.pop(0).partition("=")
+        if word not in ("--config", "-c"):
+            others.append(word + equals + value)
+        elif value or (left and not left[0].startswith("--")):
+            names.append(value or left.pop(0))
+    return names, others
 
 
 def read(path: Path) -> list[Given]:

@@ -6,7 +6,7 @@ from typing import Any
 from jsonargparse import Namespace
 from lightning import LightningDataModule, LightningModule, Trainer
 
-from cli.config_files import BASE, ConfigFile
+from cli.config_files import BASE
 from cli.parse_errors import Parser
 from settings import flatten
 
@@ -16,7 +16,6 @@ class FitOptions:
 
     def __init__(self) -> None:
         self._parser = Parser(prog="run.py fit", default_config_files=[str(BASE)])
-        self._parser.add_argument("-c", "--config", action=ConfigFile)
         self._parser.add_argument("--seed_everything", type=int, default=0)
         self._parser.add_lightning_class_args(Trainer, "trainer")
         self._parser.add_lightning_class_args(LightningModule, "model", subclass_mode=True)

@@ -1,40 +1,27 @@
-"""The options that say which media are looked at and where that runs, for `extract`, `features` and `score`."""
+"""The options of `extract`, `features` and `score`: which media are looked at, where that runs, how poses are made."""
 
-import argparse
 import inspect
+import json
 import logging
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
-import yaml
-from jsonargparse import ActionConfigFile, Namespace  # type: ignore[attr-defined]  # it has no list of exports
+from jsonargparse import Namespace
 from lightning import Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from cli.config_files import content_of, find_config
 from cli.parse_errors import Parser
 from datamodules.base import PoseDataModule
 from datamodules.media_folder import MediaFolder
 from errors import InputError
+from extraction.pipeline import Pipeline
+from poses.cache.keypoint_cache import Provenance
 from settings import build
 
 DATASETS = (PoseDataModule, MediaFolder)
 PLACEMENT = ("device", "batch")  # where and in what portions a network runs is no property of what it says
 PLACES = ("accelerator", "strategy", "devices", "num_nodes")
 """What of Lightning's Trainer has a meaning here."""
-
-
-class MediaConfig(ActionConfigFile):
-    """`--config aqa7.yaml` finds configs/aqa7.yaml; of a config for training, only `data` is taken."""
-
-    def __call__(
-        self, parser: argparse.ArgumentParser, cfg: Any, values: Any, option_string: str | None = None
-    ) -> None:
-        """Read the file that `values` names."""
-        content = content_of(find_config(values))
-        if "model" in content:
-            content = {"data": content["data"]} if "data" in content else {}
-        super().__call__(parser, cfg, yaml.safe_dump(content), option_string)  # type: ignore[no-untyped-call]
 
 
 def add_dataset_and_places(parser: Parser) -> None:
@@ -88,3 +75,36 @@ def build_trainer(places: Namespace, command: str) -> Trainer:
         )
     except (TypeError, ValueError, MisconfigurationException) as error:
         raise InputError(f"trainer: {error}; see `python run.py {command} --help`") from error
+
+
+def pose_parser(command: str, description: str, configs: Sequence[str]) -> Parser:
+    """A parser of `--config` and of `--pose`, the arguments of `Pipeline`."""
+    parser = Parser(prog=f"run.py {command}", description=description, default_config_files=list(configs))
+    parser.add_class_arguments(Pipeline, "pose", instantiate=False)
+    return parser
+
+
+def build_pipeline(config: Namespace) -> Pipeline:
+    """The pipeline of `--pose`; its networks take their time.
+
+    Raises:
+        InputError: a part of it refuses its options.
+    """
+    return cast(Pipeline, build(Pipeline, config.pose))
+
+
+def provenance(parser: Parser, config: Namespace, pipeline: Pipeline, source: str) -> Provenance:
+    """How a pipeline makes poses, for the metadata of a clip."""
+    settings = parser.plain(config)["pose"]
+    settings |= {name: without_placement(settings[name]) for name in ("detector", "estimator")}
+    detector, estimator = pipeline.detector, pipeline.estimator
+    return Provenance(
+        source=source,
+        detector=f"{detector.name} ({detector.weights.name})",
+        estimator=f"{estimator.name} ({estimator.weights.name})",
+        weights_sha256=estimator.weights.sha256,
+        weights_licence=estimator.weights.licence,
+        detector_sha256=detector.weights.sha256,
+        detector_licence=detector.weights.licence,
+        settings=json.dumps(settings, sort_keys=True),
+    )

@@ -1,8 +1,8 @@
 """Parse errors of `fit`, `validate`, `test` and `predict` in one line: what is wrong, where, and the near miss."""
 
 import difflib
-import importlib
 import inspect
+import pkgutil
 import re
 from collections.abc import Iterable
 from functools import cache, partial
@@ -13,7 +13,7 @@ import yaml
 from jsonargparse import ArgumentParser, Namespace
 from lightning.pytorch.cli import LightningArgumentParser
 
-from cli.config_files import CONFIGS, Given, given, read, short
+from cli.config_files import CONFIGS, ConfigFile, Given, given, read, short
 from cli.failures import missing_package
 from errors import InputError, quoted
 from settings import construct
@@ -30,11 +30,13 @@ _TYPES = {
 
 
 class Parser(LightningArgumentParser):
-    """Errors are one line, and a key that is unknown comes with the known one it resembles most."""
+    """Takes `--config`; errors are one line, and a key that is unknown comes with the known one it resembles most."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         # an abbreviation (--trainer.max_epoch) is a mistyped key
         super().__init__(*args, **{"allow_abbrev": False, **kwargs})
+        if self.exit_on_error:  # the parsers that jsonargparse makes for the arguments of one class are this class too
+            self.add_argument("-c", "--config", action=ConfigFile, help="a YAML file, or the name of one in configs/")
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise the parse error for the user to see.
@@ -229,14 +231,16 @@ def _classes(written: list[Given]) -> dict[str, list[str]]:
 @cache
 def _load(path: str) -> type | None:
     """The class of a dotted path; None if there is none."""
-    module, _, name = path.rpartition(".")
-    if not re.fullmatch(r"[A-Za-z_][\w.]*", module):
-        return None
+    found = _at(path) if "." in path else None
+    return found if inspect.isclass(found) else None
+
+
+def _at(path: str) -> Any:
+    """What stands at an import path; None if there is nothing."""
     try:
-        found = getattr(importlib.import_module(module), name, None)
+        return pkgutil.resolve_name(path)
     except Exception:  # whatever importing a stranger's module provokes; the parser has said so already
         return None
-    return found if inspect.isclass(found) else None
 
 
 @cache
@@ -268,10 +272,8 @@ def _shipped_classes() -> dict[str, str]:
 def _classes_beside(path: str) -> list[str]:
     """Class paths in the module that `path` names, if there is one."""
     module = path.rpartition(".")[0]
-    try:
-        names = vars(importlib.import_module(module)) if module else {}
-    except Exception:  # as in _load
-        return []
+    found = _at(module)
+    names = vars(found) if inspect.ismodule(found) else {}
     return [f"{module}.{name}" for name, value in names.items() if inspect.isclass(value)]
 
 

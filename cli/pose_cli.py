@@ -13,7 +13,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from cli.config_files import BASE, ConfigFile, given, on_the_line
+from cli.config_files import BASE, given, on_the_line
 from cli.parse_errors import Parser
 from errors import InputError, some
 from lightning_modules.callbacks.peer_watch import PeerWatch
@@ -35,10 +35,8 @@ class PoseCLI(LightningCLI):
     """Adds to LightningCLI: configs by bare name, runs found and continued in their folders, one-line errors."""
 
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
-        """A parser whose --config looks in configs/ too."""
-        parser = self.parser_class(**kwargs)
-        parser.add_argument("-c", "--config", action=ConfigFile, help="a YAML file, or the name of one in configs/")
-        return parser
+        """A parser, which adds --config itself."""
+        return self.parser_class(**kwargs)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """One seed for weights and pairs."""

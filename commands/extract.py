@@ -7,8 +7,15 @@ from pathlib import Path
 import cv2
 
 from cli.config_files import CONFIGS
-from cli.media_options import add_dataset_and_places, build_dataset, build_trainer, source_name
-from cli.pose_options import build_pipeline, pose_parser, provenance
+from cli.media_options import (
+    add_dataset_and_places,
+    build_dataset,
+    build_pipeline,
+    build_trainer,
+    pose_parser,
+    provenance,
+    source_name,
+)  # fmt: skip
 from drawing.contact_sheet import StripBuilder, contact_sheet
 from errors import InputError
 from extraction.filling import fill

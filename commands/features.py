@@ -11,7 +11,6 @@ from jsonargparse import Namespace
 
 from cli.config_files import CONFIGS
 from cli.media_options import (
-    MediaConfig,
     add_dataset_and_places,
     build_dataset,
     build_trainer,
@@ -65,7 +64,6 @@ def _parser() -> Parser:
         "processes may fill one cache. Ends with exit code 1 if a clip could not be read or was left out.",
         default_config_files=[str(CONFIGS / "features.yaml")],
     )
-    parser.add_argument("-c", "--config", action=MediaConfig, help="a YAML file, or the name of one in configs/")
     parser.add_argument("--extractor", type=Extractor, required=True, help="which network looks at the windows")
     parser.add_class_arguments(Windows, "windows", instantiate=False)
     parser.add_argument(

@@ -15,7 +15,7 @@ import torch
 from jsonargparse import Namespace
 
 from cli.config_files import CONFIGS
-from cli.pose_options import build_pipeline, pose_parser
+from cli.media_options import build_pipeline, pose_parser
 from drawing.pictures import save_figure
 from errors import InputError, shortened
 from extraction.pipeline import Pipeline

@@ -13,7 +13,7 @@ ABSENT = {
 }  # fmt: skip
 
 OF_PICTURES = {
-    "commands.extract", "commands.features", "cli.pose_options", "commands.score", "commands.train_detector",
+    "commands.extract", "commands.features", "cli.media_options", "commands.score", "commands.train_detector",
     "feedback.drawn_poses", "drawing.contact_sheet", "drawing.overlay", "feedback.drawn_performance",
     "extraction.filling",
 }  # fmt: skip

@@ -11,8 +11,7 @@ from jsonargparse import Namespace
 
 from cli.config_files import CONFIGS, KEPT
 from cli.fit_options import FitOptions
-from cli.media_options import add_dataset_and_places
-from cli.pose_options import pose_parser
+from cli.media_options import add_dataset_and_places, pose_parser
 
 CONTENT = {path.name: yaml.safe_load(path.read_text()) for path in sorted(CONFIGS.glob("*.yaml"))}
 ENCODERS = "lightning_modules.encoders"

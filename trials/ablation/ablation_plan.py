@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cli.config_files import find_config, given, short
+from cli.config_files import find_config, on_the_line, short
 from cli.fit_options import FitOptions
 from errors import InputError, quoted
 from settings import read_yaml
@@ -90,7 +90,7 @@ def plans_of(
 
 def _check_more(ablation: Ablation, more: Sequence[str], path: Path) -> None:
     """Refuse options of the command line that the ablation varies."""
-    written = {item.key for item in given(more) if item.where == "command line"}
+    written = {item.key for item in on_the_line(more)}
     varied = {SEED: "`--seeds` says how many"}
     varied |= {short(key): "the folds go through it" for key in ablation.folds}
     varied |= {

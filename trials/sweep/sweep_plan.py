@@ -1,11 +1,11 @@
 """What `run.py sweep` is asked to do, and the options of `fit` that its trials have."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cli.config_files import short
+from cli.config_files import short, split
 from errors import InputError
 from run_folder.trial import Trial
 from trials.sweep.search import Sweep, words
@@ -79,31 +79,13 @@ class Plan:
         return ["fit", *self._arguments(values, watched=False)]
 
     def _arguments(self, values: Mapping[str, Any], watched: bool) -> list[str]:
-        configs, rest = _configs([*self.sweep.before, *words(values), *self.sweep.after, *self.more])
+        configs, rest = split([*self.sweep.before, *words(values), *self.sweep.after, *self.more])
         if watched and self.wandb:
-            configs.append("--config=wandb.yaml")
+            configs.append("wandb.yaml")
         if watched and self.sweep.stops_early:
             rest.append(STOPPING)
-        return [*configs, *rest]
-
-
-def _configs(given: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Configs as `--config=X`, and the other words: a config after an option would overrule it."""
-    configs, rest = [], []
-    following = iter(given)
-    for word in following:
-        name, equals, value = word.partition("=")
-        if name in ("--config", "-c"):
-            configs.append(f"--config={value if equals else _next(following, name)}")
-        else:
-            rest.append(word)
-    return configs, rest
-
-
-def _next(following: Iterable[str], name: str) -> str:
-    for word in following:
-        return word
-    raise InputError(f"{name} has no value after it; give one")
+        # first the configs: one after an option would overrule it
+        return [*(f"--config={name}" for name in configs), *rest]
 
 
 def _is_label(value: Any) -> bool:

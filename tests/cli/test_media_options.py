@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from cli.config_files import CONFIGS
-from cli.pose_options import build_pipeline, pose_parser
+from cli.media_options import build_pipeline, pose_parser
 from tests.extraction.fakes import BarDetector
 
 BASE = """
 pose:
-  detector: {class_path: tests.cli.test_pose_options.Nervous, init_args: {delay: 0.5}}
+  detector: {class_path: tests.cli.test_media_options.Nervous, init_args: {delay: 0.5}}
   estimator: {class_path: tests.extraction.fakes.BarEstimator, init_args: {batch: 9}}
 """
 
