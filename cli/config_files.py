@@ -88,7 +88,7 @@ set_loader("yaml", _load, (yaml.YAMLError,))
 
 
 class ConfigFile(ActionConfigFile):
-    """`--config aqa7.yaml` finds configs/aqa7.yaml; where nothing is trained, only `data` of a config for training counts."""
+    """`--config aqa7.yaml` finds configs/aqa7.yaml; a command that trains nothing takes of one for `fit` the data."""
 
     def __call__(
         self, parser: argparse.ArgumentParser, cfg: Any, values: Any, option_string: str | None = None

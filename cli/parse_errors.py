@@ -13,7 +13,7 @@ import yaml
 from jsonargparse import ArgumentParser, Namespace
 from lightning.pytorch.cli import LightningArgumentParser
 
-from cli.config_files import CONFIGS, ConfigFile, Given, given, read, short
+from cli.config_files import CONFIGS, ConfigFile, Given, given, on_the_line, read, short
 from cli.failures import missing_package
 from errors import InputError, quoted
 from settings import construct
@@ -53,6 +53,21 @@ class Parser(LightningArgumentParser):
                 raise cause  # not the class is missing, but what it needs
             cause = cause.__cause__ or cause.__context__
         raise InputError(explain(message, getattr(ex, "subcommand_parser", self))) from ex
+
+    def parse_args(self, *args: Any, **kwargs: Any) -> Namespace:  # type: ignore[override]  # argparse has overloads
+        """See jsonargparse.
+
+        Raises:
+            InputError: the words are wrong; or they name a class after options of its own, which it would not have.
+        """
+        parsed: Namespace = super().parse_args(*args, **kwargs)
+        if self.exit_on_error:
+            line = on_the_line(self.args)
+            for place, later in enumerate(line):
+                early = next((item.key for item in line[:place] if item.key.startswith(f"{later.key}.")), None)
+                if early and not later.in_list and _at(later.value or "") is not None:
+                    raise InputError(f"command line: {early} stands before its class; put --{later.key} first")
+        return parsed
 
     def plain(self, config: Namespace) -> dict[str, Any]:
         """Parsed options in plain types, defaults included, as a config file would say them."""

@@ -20,6 +20,7 @@ from lightning_modules.callbacks.peer_watch import PeerWatch
 from run_folder.checkpoint_io import config_of, load_checkpoint
 from run_folder.folder import RunRecord
 from run_folder.layout import BEST, CONFIG, LAST, VERSIONS, reading, run_of_checkpoint, versions
+from run_folder.origin import read_config
 from settings import flatten
 
 RUN_FOLDER = "run_folder.folder.RunFolder"
@@ -122,9 +123,8 @@ def _newest_checkpoint(config: Namespace, mine: dict[str, Any]) -> Path:
     passed: dict[str, list[str]] = {}
     for run in (run for parent in parents for _, run in reversed(versions(parent)) if (run / CONFIG).exists()):
         found = run / BEST
-        with reading(run / CONFIG):
-            saved = load_checkpoint(found) if found.exists() else {"config": (run / CONFIG).read_text("utf-8")}
-            differing = _differing(saved, mine, resuming=False)
+        theirs = config_of(load_checkpoint(found)) if found.exists() else read_config(run)
+        differing = _differing(theirs, mine, resuming=False)
         why = "trained with another model or normalisation" if differing else ""
         if why or not found.exists():
             why = why or f"without a best checkpoint, as no validation has ended (--ckpt_path takes {LAST} too)"
@@ -170,7 +170,7 @@ def _check_settings(saved: dict[str, Any], mine: dict[str, Any], checkpoint: Pat
         raise InputError(
             f"{checkpoint}: lacks {', '.join(lacking)}; use last.ckpt or best.ckpt of a run's folder, which hold all"
         )
-    if differing := _differing(saved, mine, resuming):
+    if differing := _differing(config_of(saved), mine, resuming):
         key, (theirs, ours) = next(iter(differing.items()))
         more = f" (and {len(differing) - 1} more)" if len(differing) > 1 else ""
         why = "a resumed run goes on with its own settings" if resuming else "a checkpoint is used as it was trained"
@@ -208,10 +208,8 @@ def _check_encoder(mine: dict[str, Any]) -> None:
 
 
 def _differing(saved: dict[str, Any], mine: dict[str, Any], resuming: bool) -> dict[str, tuple[Any, Any]]:
-    """Settings that must be those of the checkpoint and are not: key -> (theirs, ours)."""
-    if "config" not in saved:
-        return {}
-    theirs, ours = (flatten(one, items=True) for one in (config_of(saved), mine))
+    """Settings that must be those of a run and are not: key -> (theirs, ours); none if it says nothing."""
+    theirs, ours = (flatten(one, items=True) for one in (saved, mine if saved else {}))
     kept = ("model.", "data.", "seed_everything") if resuming else ("model.", "data.normalisation.")
     return {
         key: (theirs.get(key), ours.get(key))

@@ -10,13 +10,7 @@ from pathlib import Path
 from jsonargparse import Namespace
 
 from cli.config_files import CONFIGS
-from cli.media_options import (
-    add_dataset_and_places,
-    build_dataset,
-    build_trainer,
-    source_name,
-    without_placement,
-)
+from cli.media_options import add_dataset_and_places, build_dataset, build_trainer, source_name, without_placement
 from cli.parse_errors import Parser
 from errors import InputError
 from extraction.features.feature_ledger import FeatureLedger

@@ -17,7 +17,7 @@ from scipy.io import savemat
 
 import run
 from cli.config_files import read
-from cli.pose_options import pose_parser
+from cli.media_options import pose_parser
 from datamodules import finediving, keypoint_folder, speed21
 from datamodules.aqa7 import read_split_list
 from errors import InputError, one_line
