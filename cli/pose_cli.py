@@ -86,7 +86,10 @@ class PoseCLI(LightningCLI):
         """Refuse the checkpoint of another model while there is no run folder; our own table stands for Lightning's."""
         checkpoint = self.config[self.subcommand].ckpt_path
         if checkpoint is not None:
-            self.model.on_load_checkpoint(load_checkpoint(checkpoint))
+            saved = load_checkpoint(checkpoint)
+            self.model.on_load_checkpoint(saved)
+            if self.subcommand == "fit":
+                _check_complete(saved, {"fit_loop": self.trainer.fit_loop.state_dict()}, checkpoint)
         if self.subcommand in ("validate", "test"):
             self.config_init[self.subcommand].verbose = False
 
@@ -178,6 +181,35 @@ def _check_settings(saved: dict[str, Any], mine: dict[str, Any], checkpoint: Pat
         how = f"use --config {run / CONFIG}" if run else "use the config it was trained with"
         raise InputError(
             f"{checkpoint}: trained with {key} = {theirs}, given {ours}{more}; {why}: {how}, or train anew"
+        )
+
+
+def _check_complete(saved: dict[str, Any], loops: dict[str, Any], checkpoint: Any) -> None:
+    """Refuse to resume where the state of the loops or of the optimizers is only there in part.
+
+    Raises:
+        InputError: something lacks.
+    """
+
+    def whole(theirs: Any, ours: Any) -> bool:
+        if not isinstance(ours, dict):
+            return ours is None or isinstance(theirs, type(ours))
+        return isinstance(theirs, dict) and all(key in theirs and whole(theirs[key], ours[key]) for key in ours)
+
+    def trained(state: Any) -> bool:
+        if not whole(state, {"state": {}, "param_groups": []}):
+            return False
+        moments, groups = state["state"], state["param_groups"]
+        if not all(isinstance(one, dict) for one in (*moments.values(), *groups)):
+            return False
+        numbers = [number for group in groups for number in group.get("params", [])]
+        names = [moment.keys() for moment in moments.values()]
+        return bool(numbers) and moments.keys() <= set(numbers) and all(one == names[0] for one in names)
+
+    optimizers = saved["optimizer_states"]
+    if not whole(saved["loops"], loops) or not isinstance(optimizers, list) or not all(map(trained, optimizers)):
+        raise InputError(
+            f"{checkpoint}: the state of its training is incomplete; resume from last.ckpt or best.ckpt of a run"
         )
 
 

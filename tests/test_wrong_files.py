@@ -106,6 +106,22 @@ def test_a_checkpoint_of_another_model(command: str, trained: Path, tmp_path: Pa
     assert_refused(capsys, trained, words(trained, f"--ckpt_path={path}", command=command), "another model", "config")
 
 
+@pytest.mark.parametrize("part", ["loops", "progress", "optimizer", "moments", "groups"])
+def test_resuming_what_is_there_only_in_part(part: str, trained: Path, tmp_path: Path, capsys: Capture) -> None:
+    saved = torch.load(best(trained), weights_only=True)
+    optimizer = saved["optimizer_states"][0]
+    {
+        "loops": lambda: saved["loops"].clear(),
+        "progress": lambda: saved["loops"]["fit_loop"]["epoch_progress"].pop("current"),
+        "optimizer": lambda: optimizer.clear(),
+        "moments": lambda: next(iter(optimizer["state"].values())).pop("exp_avg"),
+        "groups": lambda: optimizer["param_groups"].clear(),
+    }[part]()
+    torch.save(saved, tmp_path / "part.ckpt")
+    arguments = words(trained, f"--ckpt_path={tmp_path / 'part.ckpt'}", "--trainer.max_epochs=2")
+    assert_refused(capsys, trained, arguments, "part.ckpt", "incomplete")
+
+
 def test_resuming_with_another_lr(trained: Path, capsys: Capture) -> None:
     arguments = words(trained, f"--ckpt_path={best(trained)}", "--model.lr=0.5")
     assert_refused(capsys, trained, arguments, "model.lr = 0.0001", "given 0.5", "config.yaml")
