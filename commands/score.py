@@ -20,7 +20,7 @@ from drawing.pictures import save_figure
 from errors import InputError, shortened
 from extraction.pipeline import Pipeline
 from extraction.reading.media import entries, is_image, is_video
-from feedback.measure import load_measure
+from feedback.embedded_clips import load_measure
 from feedback.performance_picture import performance_picture
 from feedback.performances import LEAST_GROUP, PerformanceReport, compare_performances
 from feedback.pose_picture import draw_poses, facts, screen

@@ -18,8 +18,8 @@ from torch import Tensor
 
 from cli.pose_cli import train
 from datamodules.synthetic_motion.synthetic import perform
+from feedback.embedded_clips import load_measure
 from feedback.explanations import PARTS, turned
-from feedback.measure import load_measure
 from files import write_atomically
 from run_folder.checkpoint_io import load_checkpoint
 from run_folder.layout import BEST, versions

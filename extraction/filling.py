@@ -1,18 +1,150 @@
-"""Filling a cache under `Trainer.predict`: every process takes clips of its own."""
+"""Filling a cache under `Trainer.predict`: every process takes clips of its own; how far it is, and what came of it."""
 
 import json
+import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
+from dataclasses import asdict
+from types import TracebackType
 from typing import Any, Protocol
 
 import torch
 from lightning import LightningModule, Trainer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from extraction.ledger import ClipLedger
 from extraction.people.clip_poses import FailedClip
-from extraction.progress import ExtractionProgress
 from extraction.reading.media import ClipMedia
-from extraction.summary import shortened, summarise, text
+
+SHOWN = 30
+"""Lines of failed clips on the screen at the most, and as many of those left out."""
+
+
+def summarise(
+    ledger: ClipLedger[Any, Any],
+    clips: Sequence[ClipMedia],
+    left: Sequence[ClipMedia],
+    rejected: Sequence[tuple[str, str]],
+    seconds: float,
+    looks: int,
+) -> dict[str, Any]:
+    """Everything worth knowing, in plain values.
+
+    Args:
+        ledger: the cache.
+        clips: all clips of the dataset.
+        left: those that were not done before.
+        rejected: names of media that make no clip, and why.
+        seconds: duration of the run.
+        looks: crops or windows that the network of this process saw.
+
+    Returns:
+        `done`, `skipped` (done before), `failed` (clip and reason), `elsewhere` (another process is at work on them),
+        `left_out` (name and reason), the `totals` of the ledger over all clips that are done, `seconds`,
+        `people_per_second` or `windows_per_second`, and `made_by`, the provenance.
+    """
+    states = {clip.clip_id: ledger.done(clip) for clip in left}
+    records = {clip.clip_id: ledger.record(clip) or {} for clip in clips}
+    failed = [name for name, done in states.items() if not done and records[name].get("status") == "failed"]
+    there = [record for name, record in records.items() if states.get(name, True) and "frames" in record]
+    return {
+        "done": sum(states.values()),
+        "skipped": len(clips) - len(left),
+        "failed": [{"clip": name, "reason": records[name]["reason"]} for name in failed],
+        "elsewhere": [name for name, done in states.items() if not done and name not in failed],
+        "left_out": [{"name": name, "reason": reason} for name, reason in rejected],
+        **ledger.totals(there),
+        "seconds": round(seconds, 1),
+        f"{ledger.seen}_per_second": round(looks / seconds, 2),
+        "made_by": {name: value for name, value in asdict(ledger.provenance).items() if name != "media"},
+    }
+
+
+def text(ledger: ClipLedger[Any, Any], summary: dict[str, Any]) -> str:
+    """The summary for people, a few lines."""
+    made, rate = summary["made_by"], summary[f"{ledger.seen}_per_second"]
+    by = ", ".join(made[name] for name in ("detector", "estimator", "extractor") if name in made)
+    lines = [
+        f"clips: {summary['done']} {ledger.verb}, {summary['skipped']} done before, {len(summary['failed'])} failed"
+        + (f", {len(summary['elsewhere'])} left to another process" if summary["elsewhere"] else "")
+        + (f", {len(summary['left_out'])} left out" if summary["left_out"] else ""),
+        *ledger.in_words(summary),
+        f"time: {summary['seconds']:.0f} s, {rate:.1f} {ledger.seen}/s",
+        f"by {by}; weights {(made['weights_sha256'] or 'without hash')[:12]}, {made['weights_licence']}",
+        *shortened("failed", [(failure["clip"], failure["reason"]) for failure in summary["failed"]]),
+    ]
+    return "\n".join(lines)
+
+
+def shortened(what: str, reasons: Sequence[tuple[str, str]]) -> list[str]:
+    """Lines of names and reasons, the first `SHOWN` of them."""
+    lines = [f"{what}: {name}: {reason}" for name, reason in reasons[:SHOWN]]
+    if len(reasons) > SHOWN:
+        lines.append(f"{what}: {len(reasons) - SHOWN} more, all in the summary's file")
+    return lines
+
+
+EVERY = 60.0
+"""Seconds between two lines where there is no terminal to draw a bar on."""
+
+
+class ExtractionProgress:
+    """Shows a bar on a terminal, or a line a minute in a log.
+
+    Args:
+        total: clips to extract.
+        shown: False shows nothing: only one of several processes talks.
+        what: what the network looks at.
+    """
+
+    def __init__(self, total: int, shown: bool = True, what: str = "people") -> None:
+        self.what = what
+        self.looks = 0
+        self.started = time.monotonic()
+        self._said = self.started
+        self._bar = Progress(
+            TextColumn("extracting"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn(f"clips, {{task.fields[rate]:.1f}} {what}/s, left"),
+            TimeRemainingColumn(),
+            disable=not shown,
+        )
+        self._task = self._bar.add_task("", total=total, rate=0.0)
+        self._lines = shown and not self._bar.console.is_terminal
+
+    def __enter__(self) -> "ExtractionProgress":
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    @property
+    def seconds(self) -> float:
+        """Since the beginning."""
+        return time.monotonic() - self.started
+
+    def clip(self) -> None:
+        """A clip is through."""
+        self._bar.advance(self._task)
+        task = self._bar.tasks[0]
+        if self._lines and time.monotonic() - self._said >= EVERY:
+            self._said = time.monotonic()
+            left = task.time_remaining
+            print(
+                f"{task.completed:.0f}/{task.total:.0f} clips, {self.looks / self.seconds:.1f} {self.what}/s"
+                + ("" if left is None else f", {left / 60:.0f} min left"),
+                flush=True,
+            )
+
+    def looked(self, count: int) -> None:
+        """The network saw so many more."""
+        self.looks += count
+        self._bar.update(self._task, rate=self.looks / self.seconds)
+
 
 GROUP = 64
 """Clips of a prediction step; they share batches of the network."""
@@ -133,7 +265,7 @@ def fill(
         options: of the pipeline's `run`.
 
     Returns:
-        The summary, see `extraction.summary.summarise`; None in all but the main process, which alone sums up.
+        The summary, see `extraction.filling.summarise`; None in all but the main process, which alone sums up.
     """
     progress = ExtractionProgress(len(left), trainer.is_global_zero, ledger.seen)
     if trainer.is_global_zero:

@@ -11,8 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from errors import InputError
-from extraction.people.clip_poses import ClipPoses, FailedClip
-from extraction.people.gaps import fill_gaps
+from extraction.people.clip_poses import ClipPoses, FailedClip, fill_gaps
 from extraction.people.performers import Selection, Track, choose_performers
 from extraction.people.tracking import Tracker, frame_rate
 from extraction.reading.background import ahead

@@ -1,6 +1,7 @@
-"""Clips whose poses are embedded, and how a reference and an attempt fit along the warping path."""
+"""Clips whose poses are embedded, and how a reference and an attempt fit along the warping path between them."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -9,11 +10,11 @@ import torch
 from torch import Tensor
 
 from errors import InputError
+from feedback.explanations import random_poses
 from feedback.subjects import Subject
-from feedback.warping import warping_path
-from poses.skeleton import flip
-from run_folder.trained_model import TrainedModel
-from scoring.distances import pairwise_distance, score_from_distance
+from poses.skeleton import JOINTS, flip
+from run_folder.trained_model import SHIPPED, TrainedModel, load_model
+from scoring.distances import is_collapsed, pairwise_distance, score_from_distance
 
 LEAST_JOINTS: Final = 8
 """A frame in which fewer of the 15 joints are present is left out, as one without a pose is."""
@@ -119,3 +120,84 @@ class Fit:
         count = np.bincount(self.path[:, 1], minlength=frames)
         sums = np.bincount(self.path[:, 1], weights=self.score, minlength=frames)
         return np.divide(sums, count, out=np.full(frames, np.nan), where=count > 0)
+
+
+_BOTH, _SECOND, _FIRST = 0, 1, 2  # by which step a cell is reached, in the order of preference
+
+
+@torch.no_grad()
+def warping_path(distance: Tensor, wait: float = 0.0) -> Tensor:
+    """The path from the first two poses to the last two with the smallest sum of distances.
+
+    A step moves on by one pose in both sequences, in the second, or in the first; among equal sums they are preferred
+    in that order, looking back from the end. With `wait` 0 it is the path whose means `DTWAlignment` gives for an
+    exemplar (first) and a query (second).
+
+    Args:
+        distance: [R, F] of every pose of the first sequence to every pose of the second, finite, R and F at least 1.
+        wait: added to the sum for a step in which one of the sequences waits, at least 0; keeps a path from making a
+            detour round a few bad poses.
+
+    Returns:
+        [P, 2] int64, pairs of indices (row, column) from (0, 0) to (R - 1, F - 1); every row and column is on it.
+
+    Raises:
+        ValueError: no poses, or a distance that is not finite.
+    """
+    if distance.ndim != 2 or not distance.numel() or not bool(distance.isfinite().all()):
+        raise ValueError("distances must be finite, [R, F] with at least one row and one column")
+    rows, columns = distance.shape
+    cells = distance.double().contiguous().flatten()
+    # Sums of one anti-diagonal k = i + j at a time, by row, between two infinities; cell (i, k - i) depends on the two
+    # diagonals before alone. Steps are kept for the way back, in the order of the diagonals.
+    steps = torch.zeros(rows + columns - 1, rows, dtype=torch.uint8)
+    twice, before = (torch.full((rows + 1,), torch.inf, dtype=torch.float64) for _ in range(2))
+    for k in range(rows + columns - 1):
+        low, high = max(0, k - columns + 1), min(k, rows - 1)
+        here = torch.full_like(before, torch.inf)
+        came = torch.stack((twice[low : high + 1], before[low + 1 : high + 2] + wait, before[low : high + 1] + wait))
+        smallest, step = came.min(0)
+        if k == 0:
+            smallest = torch.zeros_like(smallest)
+        offsets = torch.arange(low, high + 1)
+        here[low + 1 : high + 2] = smallest + cells[offsets * columns + k - offsets]
+        steps[k, low : high + 1] = step.to(torch.uint8)
+        twice, before = before, here
+    return _walk_back(steps, rows, columns)
+
+
+def _walk_back(steps: Tensor, rows: int, columns: int) -> Tensor:
+    i, j, table = rows - 1, columns - 1, steps.numpy()
+    path = [(i, j)]
+    while i or j:
+        step = table[i + j, i]
+        i, j = i - int(step != _SECOND), j - int(step != _FIRST)
+        path.append((i, j))
+    return torch.tensor(path[::-1])
+
+
+_PROBES: Final = 200
+
+
+def load_measure(checkpoint: Path | None) -> TrainedModel:
+    """The model of a checkpoint or of a run's folder; None for the shipped one.
+
+    Raises:
+        InputError: no checkpoint of this project, one that takes more than coordinates, or a collapsed one, which would
+            give every pair of poses the score 100.
+    """
+    path = SHIPPED if checkpoint is None else checkpoint
+    model = load_model(path)
+    try:
+        probes = model.embed(random_poses(_PROBES, seed=0))
+    except (RuntimeError, ValueError):  # of a network that takes something else
+        raise InputError(
+            f"{path}: its encoder does not take poses of {len(JOINTS)} joints with x and y alone; use another "
+            "checkpoint"
+        ) from None
+    if is_collapsed(probes):
+        raise InputError(
+            f"{path}: the encoder has collapsed, it gives every pose the same embedding and every pair the score "
+            "100; train with another seed or more channels"
+        )
+    return model

@@ -1,6 +1,7 @@
 """Two performances: a score for every moment of an attempt, its worst moments, and how sure all that is."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -8,14 +9,15 @@ from typing import Any, Final, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
-from errors import InputError
-from feedback.clip_warnings import about_frames, about_views
-from feedback.embedded_clips import EmbeddedClip, Fit
+from errors import InputError, counted
+from feedback.embedded_clips import LEAST_JOINTS, EmbeddedClip, Fit, usable
 from feedback.moments import Moment, worst_moments
-from feedback.spans import repetition_spans
-from feedback.subjects import Subject
-from feedback.verdict import Report
+from feedback.repetitions import repetition_spans
+from feedback.subjects import Report, Subject
+from feedback.views import clearly_differ, views
+from poses.skeleton import JOINTS, flip
 from run_folder.trained_model import TrainedModel
 
 T = TypeVar("T")
@@ -244,3 +246,48 @@ def _orientation(best: Mapping[bool, float]) -> bool:
 
 def _known(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
+
+
+OFTEN: Final = 0.5
+"""A joint that is missing in more of the frames than this is named, and so are cameras that differ in more of them."""
+
+
+def about_frames(subject: Subject, model: TrainedModel) -> list[str]:
+    """Frames that are left out, and joints that are mostly missing."""
+    lines, of = [], counted(len(subject.xy), "frame")
+    there = usable(subject, model)
+    present = model.present(subject.xy, subject.confidence)
+    nobody, few = int((~present.any(-1)).sum()), int((present.any(-1) & ~there).sum())
+    if nobody:
+        ends = np.flatnonzero(np.diff(np.concatenate([[1], present.any(-1), [1]])))
+        lines.append(
+            f"{subject.name}: {nobody} of {of} without a pose left out, at most "
+            f"{int(np.diff(ends)[::2].max())} in a row"
+        )
+    if few:
+        lines.append(f"{subject.name}: {few} of {of} with fewer than {LEAST_JOINTS} joints left out")
+    if there.any():
+        share = 1 - present[there].mean(0)
+        names = [f"{JOINTS[joint].replace('_', ' ')} ({share[joint]:.0%})" for joint in np.flatnonzero(share > OFTEN)]
+        if names:
+            lines.append(
+                f"{subject.name}: missing in most frames, and filled in from their neighbours: {', '.join(names)}"
+            )
+    return lines
+
+
+def about_views(fit: Fit) -> list[str]:
+    """Whether the cameras see the two bodies from clearly different sides in most of the matched poses."""
+    attempt = torch.from_numpy(fit.attempt.subject.xy[fit.path[:, 1]])
+    if fit.attempt.mirrored:
+        attempt, _ = flip(attempt, None)
+    seen = views(torch.from_numpy(fit.reference.subject.xy[fit.path[:, 0]])), views(attempt)
+    share = float(clearly_differ(*seen).double().mean())
+    if share <= OFTEN:
+        return []
+    reference, own = (Counter(map(one.name, range(len(one.turn)))).most_common(1)[0][0] for one in seen)
+    return [
+        f"the cameras see the body from clearly different sides in {share:.0%} of the matched poses (mostly "
+        f"{fit.reference.subject.name} from {reference}, {fit.attempt.subject.name} from {own}): angles in a picture "
+        "are projections, so trust the score less"
+    ]

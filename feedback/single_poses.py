@@ -10,14 +10,12 @@ import torch
 from torch import Tensor
 
 from errors import InputError
-from feedback.differences import Differences, Finding
+from feedback.differences import Differences, Finding, joint_names
 from feedback.embedded_clips import LEAST_JOINTS
 from feedback.explanations import LIMBS
 from feedback.performances import LEAST_GROUP, MIRROR_GAIN, ORIENTATIONS, Mirror, members_of, percentile
-from feedback.subjects import Subject
-from feedback.verdict import Report
+from feedback.subjects import Report, Subject
 from feedback.views import clearly_differ
-from feedback.words import joint_names
 from poses.skeleton import BONES, JOINTS, flip
 from run_folder.trained_model import TrainedModel
 

@@ -7,10 +7,10 @@ import numpy as np
 from errors import counted
 from reports.charts import Bar, interval_figure, learning_figure, robustness_figure, svg
 from reports.clip_charts import attention_png, pair_png, scatter_png
+from reports.curves import Curve
 from reports.datasets import About
 from reports.document import Gallery, Picture
 from reports.groups import Campaign, Variant
-from reports.robustness_curves import Curve
 from reports.variants import Comparison, validation_rho
 from scoring.metrics import ranks, spearman
 from scoring.trivial import RAW_RIDGE

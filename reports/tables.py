@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from errors import counted
+from reports.curves import Curve, change
 from reports.datasets import About
 from reports.document import Cell, Line, Table
 from reports.groups import Variant
-from reports.robustness_curves import Curve, change
 from reports.variants import Comparison, Difference, Measured, chosen_scorer, validation_rho
 from scoring.trivial import RAW_RIDGE
 

@@ -41,7 +41,7 @@ PLANTED = [
     ("models", "lightning_modules/pose_similarity.py", "from datamodules.aqa7 import AQA7", "datamodules.aqa7"),
     ("networks", "lightning_modules/encoders/gcn.py", "import scoring.losses", "scoring.losses"),
     ("sources", "lightning_modules/sources/cached.py", "import scoring.losses", "scoring.losses"),
-    ("feedback", "feedback/words.py", "import lightning_modules.temporal", "lightning_modules.temporal"),
+    ("feedback", "feedback/subjects.py", "import lightning_modules.temporal", "lightning_modules.temporal"),
     ("reports", "reports/page.py", "from datamodules.speed21 import Speed21", "datamodules.speed21"),
     ("runner", "trials/runner.py", "from scoring.metrics import spearman", "scoring.metrics"),
     ("torch", "poses/tracks.py", "from torch import Tensor", "torch"),

@@ -14,7 +14,7 @@ ABSENT = {
 
 OF_PICTURES = {
     "commands.extract", "commands.features", "cli.media_options", "commands.score", "commands.train_detector",
-    "feedback.drawn_poses", "drawing.contact_sheet", "drawing.overlay", "feedback.drawn_performance",
+    "feedback.pose_picture", "drawing.contact_sheet", "drawing.overlay", "feedback.performance_picture",
     "extraction.filling",
 }  # fmt: skip
 """What has to do with photographs and videos; all else must do without their packages."""

@@ -13,8 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from errors import InputError
-from extraction.engines.blazepose_network import BlazePoseNetwork
-from extraction.estimators.blazepose_geometry import MARGIN, roi_from_points
+from extraction.engines.blazepose_network import MARGIN, BlazePoseNetwork, roi_from_points
 from extraction.types import Floats, Frame, Image, People
 from extraction.weights.blazepose_weights import blazepose_file, blazepose_weights
 

@@ -10,8 +10,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from extraction.engines.blazepose_network import BlazePoseNetwork
-from extraction.estimators.blazepose_geometry import crop_to_image, roi_from_points
+from extraction.engines.blazepose_network import BlazePoseNetwork, crop_to_image, roi_from_points
 from extraction.types import Crop, Decision, Floats, Image, Keypoints
 from extraction.weights.blazepose_weights import blazepose_file, blazepose_weights
 from poses.skeleton import Source

@@ -9,10 +9,9 @@ import torch
 from errors import InputError
 from extraction.engines import Network
 from extraction.engines.batch_runner import Runner, Runs
-from extraction.features.crops import centre_crop
 from extraction.features.feature_precision import prove
-from extraction.features.feature_weights import RANDOM, RANDOM_WEIGHTS, draw_convolutions, load_file
 from extraction.features.inception import WIDTH, InceptionI3D
+from extraction.features.video_networks import RANDOM, RANDOM_WEIGHTS, centre_crop, draw_convolutions, load_file
 from extraction.types import Decision, Floats, Image
 
 SHORT_SIDE: Final = 256

@@ -12,8 +12,7 @@ from torch import nn
 from errors import InputError
 from extraction.engines import Network
 from extraction.engines.batch_runner import Runner, Runs
-from extraction.features.crops import centre_crop
-from extraction.features.feature_weights import RANDOM, RANDOM_WEIGHTS, draw_convolutions, load_file
+from extraction.features.video_networks import RANDOM, RANDOM_WEIGHTS, centre_crop, draw_convolutions, load_file
 from extraction.types import Decision, Floats, Image
 from extraction.weights.weight_files import fetched
 

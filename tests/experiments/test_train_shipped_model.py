@@ -3,7 +3,7 @@ import io
 import torch
 
 from experiments.train_shipped_model import scale_table, stripped
-from feedback.measure import load_measure
+from feedback.embedded_clips import load_measure
 from run_folder.checkpoint_io import load_checkpoint
 from run_folder.trained_model import SHIPPED
 from tests.conftest import REPO

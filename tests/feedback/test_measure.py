@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from errors import InputError
-from feedback.measure import load_measure
+from feedback.embedded_clips import load_measure
 from run_folder.checkpoint_io import load_checkpoint
 from run_folder.trained_model import SHIPPED, SYNTHETIC_LABEL
 from tests.run_folder.forged import forged

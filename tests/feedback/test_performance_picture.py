@@ -10,7 +10,7 @@ from drawing.overlay import Image
 from drawing.pictures import save_figure
 from errors import InputError
 from extraction.reading.frames import read_frames
-from feedback.measure import load_measure
+from feedback.embedded_clips import load_measure
 from feedback.performance_picture import performance_picture
 from feedback.performances import compare_performances
 from feedback.subjects import Subject

@@ -10,7 +10,7 @@ import torch
 from scipy.stats import percentileofscore
 
 from errors import InputError
-from feedback.measure import load_measure
+from feedback.embedded_clips import load_measure
 from feedback.performances import compare_performances, percentile
 from feedback.subjects import Subject
 from poses.batches import EmbeddedClips

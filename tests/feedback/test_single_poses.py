@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from errors import InputError
-from feedback.measure import load_measure
+from feedback.embedded_clips import load_measure
 from feedback.performances import Mirror
 from feedback.single_poses import compare_poses
 from poses.skeleton import BONES, JOINTS, flip

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import torch
 
+from reports.curves import Curve, change, robustness
 from reports.datasets import about
 from reports.document import Table
 from reports.groups import Variant, campaigns
-from reports.robustness_curves import Curve, change, curves
 from reports.tables import robustness_table, table_one, table_two
 from reports.variants import Comparison
 from run_folder.runs import Run, read_run
@@ -149,7 +149,7 @@ def test_robustness_is_rho_within_a_test_part_averaged_over_runs(tmp_path: Path)
     folders = make_campaign(tmp_path, {"a": {"noise": 0.5}}, seeds=2, folds=2)
     variant = variant_of(folders)
     for scorer in SCORERS:
-        found = curves(variant, scorer, "pooled")
+        found = robustness(variant, scorer, "pooled")
         assert [(curve.perturbation, curve.unit) for curve in found] == [
             ("joint noise", "% of the torso"), ("rotation", "degrees"),
         ]  # fmt: skip
@@ -161,7 +161,7 @@ def test_robustness_is_rho_within_a_test_part_averaged_over_runs(tmp_path: Path)
                 )
     assert change(found) == pytest.approx(sum(curve.rhos[-1] - curve.rhos[0] for curve in found) / 2)
     assert change([]) is None
-    assert curves(variant, "nothing", "pooled") == []
+    assert robustness(variant, "nothing", "pooled") == []
 
 
 def slow(run: Run, perturbation: str, level: float, scorer: str) -> float:
@@ -172,7 +172,7 @@ def slow(run: Run, perturbation: str, level: float, scorer: str) -> float:
 
 def test_a_collapsed_run_counts_as_nothing_in_robustness(tmp_path: Path) -> None:
     folders = [make_run(tmp_path / "a", variant="a"), make_run(tmp_path / "b", seed=1, variant="a", collapsed=True)]
-    alive, both = (curves(variant_of(part), "vote", "pooled")[0] for part in (folders[:1], folders))
+    alive, both = (robustness(variant_of(part), "vote", "pooled")[0] for part in (folders[:1], folders))
     assert both.rhos[0] == pytest.approx(alive.rhos[0] / 2)
 
 

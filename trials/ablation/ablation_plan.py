@@ -11,8 +11,7 @@ from cli.fit_options import FitOptions
 from errors import InputError, quoted
 from settings import read_yaml
 from trials.ablation.grid import SEED, Ablation, Variant, read_ablation
-from trials.kept_options import Options
-from trials.shared import Row
+from trials.shared import Options, Row
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ import pytest
 from benchmarks.people import Person, turned, turned_box, turned_points
 from errors import InputError
 from extraction.detectors.blazepose_detector import BlazePoseDetector
+from extraction.engines.blazepose_network import crop_to_image, roi_from_points
 from extraction.estimators import blazepose_estimator
 from extraction.estimators.blazepose_estimator import BlazePoseEstimator
-from extraction.estimators.blazepose_geometry import crop_to_image, roi_from_points
 from extraction.pipeline import Pipeline, extract_clip
 from extraction.reading.media import ClipMedia
 from extraction.types import Crop, Floats, Frame, Image, Keypoints

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from extraction.features.feature_weights import draw_convolutions
 from extraction.features.inception import InceptionI3D, same
+from extraction.features.video_networks import draw_convolutions
 
 # Figure 3 of the paper and GoogLeNet's table: an inception module's channels per branch.
 TABLE = {

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from errors import InputError
-from trials.kept_options import FILE, Options, keep_to_options
+from trials.shared import FILE, Options, keep_to_options
 
 
 def keep(folder: Path, title: str = "Table", **values: object) -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from extraction.people.gaps import fill_gaps
+from extraction.people.clip_poses import fill_gaps
 from extraction.types import Floats
 
 

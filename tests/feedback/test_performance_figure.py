@@ -4,8 +4,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
-from feedback.drawn_performance import Stretch, WorstMoment, performance_figure
-from feedback.drawn_poses import Person
+from feedback.performance_picture import Stretch, WorstMoment, performance_figure
+from feedback.pose_picture import Person
 from poses.skeleton import BONES
 from tests.data.bodies import body
 

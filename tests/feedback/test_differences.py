@@ -1,6 +1,6 @@
 import pytest
 
-from feedback.words import finding, joint_names
+from feedback.differences import finding, joint_names
 from poses.skeleton import JOINTS
 
 # Angles are clockwise as seen. Seen from the right a body faces the right of the picture: its knees bend clockwise,

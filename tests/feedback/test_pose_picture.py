@@ -7,7 +7,7 @@ from PIL import Image as Pillow
 
 from drawing.pictures import save_figure
 from errors import InputError
-from feedback.drawn_poses import (
+from feedback.pose_picture import (
     SIDE,
     UNKNOWN,
     WIDTH,

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from errors import InputError
-from extraction.features.crops import centre_crop
+from extraction.features.video_networks import centre_crop
 from extraction.types import Image
 
 

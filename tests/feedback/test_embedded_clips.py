@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tslearn.metrics import dtw_path_from_metric
 
-from feedback.warping import warping_path
+from feedback.embedded_clips import warping_path
 from scoring.alignment import DTWAlignment
 from scoring.distances import pairwise_distance
 from tests.scoring.build import make_clips

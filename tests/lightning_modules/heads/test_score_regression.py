@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from errors import InputError
-from lightning_modules.heads.plain_score import ScoreRegression
+from lightning_modules.heads.difference import ScoreRegression
 from tests.lightning_modules.heads.pair_data import random_pairs, trained_on_few
 
 

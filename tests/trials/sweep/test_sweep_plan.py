@@ -9,7 +9,7 @@ import pytest
 from errors import InputError
 from run_folder.trial import Record, Status
 from tests.commands.sweeps import write_metrics
-from trials.sweep.sweep_ledger import Entry, Ledger
+from trials.sweep.sweep_plan import Entry, Ledger
 
 
 def opened(output: Path, **changes: Any) -> Ledger:
