@@ -1,6 +1,7 @@
 """Both engines on a small network: what they compute, and that a crop's result depends on nothing but the crop."""
 
 import copy
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -166,6 +167,12 @@ def test_the_network_is_left_as_it_was(make: Make) -> None:
 def test_no_engine_takes_more_than_its_batch(make: Make) -> None:
     with pytest.raises(ValueError, match="5 crops for an engine that takes 4"):
         make(small_network())(crops(BATCH + 1))
+
+
+def test_nobody_is_told_of_what_is_converted() -> None:
+    on_openvino(small_network())
+    assert "openvino.tools.ovc.convert_impl" in sys.modules
+    assert sys.modules["openvino_telemetry"] is None
 
 
 def test_filling_up() -> None:
