@@ -174,7 +174,8 @@ def _check_settings(saved: dict[str, Any], mine: dict[str, Any], checkpoint: Pat
             f"{checkpoint}: lacks {', '.join(lacking)}; use last.ckpt or best.ckpt of a run's folder, which hold all"
         )
     if differing := _differing(config_of(saved), mine, resuming):
-        key, (theirs, ours) = next(iter(differing.items()))
+        # another class before its arguments, which differ with it
+        key, (theirs, ours) = min(differing.items(), key=lambda item: not item[0].endswith("class_path"))
         more = f" (and {len(differing) - 1} more)" if len(differing) > 1 else ""
         why = "a resumed run goes on with its own settings" if resuming else "a checkpoint is used as it was trained"
         run = run_of_checkpoint(checkpoint)
