@@ -134,21 +134,21 @@ def on_the_line(words: Sequence[str]) -> list[Given]:
         key, equals, value = word.lstrip("-").partition("=")
         if not equals:
             value = others[i + 1] if i + 1 < len(others) and not others[i + 1].startswith("--") else ""
-        key = short(key.rstrip("+"))
-        line.append(Given(key, value, "command line"))
-        line += _walk(_inline(value), key, "command line", False) if value[:1] in "[{" else []
+        appended, key = key.endswith("+"), short(key.rstrip("+"))
+        line.append(Given(key, value, "command line", appended))
+        line += _walk(_inline(value), key, "command line", appended) if value[:1] in "[{" else []
     return line
 
 
 def split(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The names of configs among words, and the other words."""
+    """The names of configs among words, and the other words, a --config without a name among them."""
     names, others, left = [], [], list(words)
     while left:
         word, equals, value = left.pop(0).partition("=")
-        if word not in ("--config", "-c"):
-            others.append(word + equals + value)
-        elif value or (left and not left[0].startswith("--")):
+        if word in ("--config", "-c") and (value or (left and not left[0].startswith("--"))):
             names.append(value or left.pop(0))
+        else:
+            others.append(word + equals + value)
     return names, others
 
 

@@ -76,8 +76,8 @@ def test_the_paper_is_the_paper(data: list[str], planned: Callable[[Path], Plan]
             if "(paper)" in variant.name:
                 own = plan.options[variant.folder].values
                 differing = {key for key in own if own[key] != shipped.get(key)}
-                assert differing <= {"model.init_args.encoder.init_args.channels"}, (plan.path, variant.name)
-                assert own["model.init_args.encoder.init_args.channels"] == 2 or not variant.name.startswith("2 ")
+                assert differing <= {"model.encoder.channels"}, (plan.path, variant.name)
+                assert own["model.encoder.channels"] == 2 or not variant.name.startswith("2 ")
                 checked += 1
     assert checked > 5
 

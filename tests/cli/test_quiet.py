@@ -6,8 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.conftest import REPO
 
 NOISE = r"\b[Ww]arn|Warning|deprecat|Tip|litlogger|not installed|site-packages"
@@ -15,18 +13,17 @@ SHORT = ["--config=demo.yaml", "--data.clips=48", "--trainer.max_epochs=1", "--t
 COMMANDS = [["fit", *SHORT], ["test", *SHORT], ["export", "runs/demo/version_0/checkpoints/best.ckpt"]]
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("console")
-
-
-@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
-def test_the_console_is_quiet(words: list[str], folder: Path) -> None:
+def test_the_console_is_quiet(tmp_path: Path) -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": ""}
-    done = subprocess.run(
-        [sys.executable, str(REPO / "run.py"), *words], cwd=folder, env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    said = done.stdout + done.stderr
-    assert said
-    assert not [line for line in said.splitlines() if re.search(NOISE, line)]
+    for words in COMMANDS:
+        done = subprocess.run(
+            [sys.executable, str(REPO / "run.py"), *words],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        said = done.stdout + done.stderr
+        assert said
+        assert not [line for line in said.splitlines() if re.search(NOISE, line)], words

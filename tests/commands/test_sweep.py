@@ -209,7 +209,7 @@ WRONG: dict[str, tuple[dict[str, Any], list[str], list[str]]] = {
     "parameter": ({"parameters": {"model.margn": RANGE}}, ["--count=1"], ["'model.margin'?", "tiny.yaml"]),
     "type": ({"parameters": {"model.margin": TEXTS}}, ["--count=1"], ["expected a number", "tiny.yaml"]),
     "config": ({"command": ["${program}", "fit", "--config", "dmo.yaml", "${args}"]}, ["--count=1"], ["'demo.yaml'?"]),
-    "half config": ({"command": ["${program}", "fit", "${args}", "-c"]}, ["--count=1"], ["-c has no value after it"]),
+    "half": ({"command": ["${program}", "fit", "${args}", "-c"]}, ["--count=1"], ["--config has no value after it"]),
     "method": ({"method": "gredy"}, ["--count=1"], ["method is 'gredy'"]),
     "metric": ({"metric": None}, ["--count=1"], ["the metric is missing"]),
 }  # fmt: skip

@@ -152,7 +152,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no command": ({"command": None}, "command is \\[\\]"),
     "validate": ({"command": ["${program}", "validate", "${args}"]}, "expected something like"),
     "no args": ({"command": ["${program}", "fit"]}, "expected something like"),
-    "macro": ({"command": ["${program}", "fit", "${args_json}", "${args}"]}, "has \\${args_json}"),
+    "macro": ({"command": ["${program}", "fit", "${args_json}", "${args}"]}, "has '\\${args_json}'"),
 }  # fmt: skip
 
 
