@@ -45,7 +45,7 @@ tests: $(VENV)/.dev
 # what needs mmpose and ultralytics.
 full: $(FULL)/.installed
 	$(FULL)/bin/pip check
-	$(FULL)/bin/python -m pytest -q -n 2 --dist loadgroup $(FULL_TESTS)
+	$(FULL)/bin/python -m pytest -q -n 2 --dist loadfile $(FULL_TESTS)
 
 $(VENV)/.light: requirements-light.txt requirements-core.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -36,7 +36,6 @@ with stand_ins():
     from mmpose.apis import inference_topdown, init_model
     from mmpose.registry import KEYPOINT_CODECS
 
-pytestmark = pytest.mark.xdist_group("hrnet")  # the fit is done once, by one of the test processes
 FASTEST = TorchEngine.precisions(torch.device("cpu"))[0]
 
 # Decoding moves a quarter of a cell to one side or the other: where both neighbours are alike, any noise moves a joint

@@ -18,8 +18,6 @@ from poses.skeleton import convert
 from tests.conftest import shared_data
 from tests.refusal import assert_one_line
 
-pytestmark = pytest.mark.xdist_group("hrnet")
-
 
 def pose(root: Path, weights: dict[str, str]) -> list[str]:
     return [
