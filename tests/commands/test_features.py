@@ -305,7 +305,10 @@ def test_killed_at_any_moment_and_continued_equals_a_single_run(tmp_path: Path, 
         os.kill(child, signal.SIGKILL)
         killed += os.waitpid(child, 0)[1] == signal.SIGKILL
         sizes.append(len(list_features(cache)) if cache.exists() else 0)
-    assert killed >= 2  # on a quick machine the others find nothing left to do
+        if sizes[-1] == len(list_features(whole)):  # a quick machine has finished it: the next kills hit another
+            assert sizes == sorted(sizes)
+            cache, sizes = cache.with_name(f"{cache.name}_more"), []
+    assert killed >= KILLS // 2  # the others had finished
     assert sizes == sorted(sizes)  # what is done stays done
     assert run.main(words(media, cache, *SLOW)) == 0
     single = tmp_path / "single"
